@@ -1,0 +1,101 @@
+// The state of the emulated driver. One mutex guards all of it; operations run under that mutex,
+// host functions without it.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "emulator/driver/handles.hpp"
+#include "emulator/driver/ledger.hpp"
+#include "emulator/driver/limits.hpp"
+#include "emulator/driver/objects.hpp"
+#include "emulator/driver/settings.hpp"
+
+namespace ptxmill::emu::driver {
+
+/// Attributes of the device's one memory pool that are only remembered.
+struct PoolSettings {
+  int reuse_follow_event_dependencies = 1;
+  int reuse_allow_opportunistic = 1;
+  int reuse_allow_internal_dependencies = 1;
+  std::uint64_t release_threshold = 0;
+};
+
+struct Driver {
+  /// The process's driver. Never destroyed, so that calls from exit handlers find it.
+  static Driver& instance();
+
+  std::mutex mutex;
+  std::condition_variable changed;  ///< a queue advanced, or the driver was lost
+
+  bool initialised = false;
+  std::uint64_t epoch = 0;  ///< counts resets: what a thread remembers from an earlier one is void
+  Settings settings;
+  const Limits* limits = nullptr;
+  std::unique_ptr<Ledger> ledger;
+  PoolSettings pool;
+  /// What every call returns once a kernel has faulted. As on hardware the whole process is affected,
+  /// not only the context (CUDA Driver API, CUresult: "the process must be terminated").
+  api::CUresult lost = api::CUDA_SUCCESS;
+
+  Registry<Context, api::CUcontext, 0x51> contexts;
+  Registry<Stream, api::CUstream, 0x52> streams;
+  Registry<Event, api::CUevent, 0x53> events;
+  Registry<Module, api::CUmodule, 0x54> modules;
+  Registry<Function, api::CUfunction, 0x55> functions;
+  Registry<Graph, api::CUgraph, 0x56> graphs;
+  Registry<GraphExec, api::CUgraphExec, 0x57> execs;
+
+  std::shared_ptr<Context> primary;  ///< null until it is first retained
+  unsigned primary_references = 0;
+  std::vector<std::shared_ptr<Capture>> captures;  ///< those that did not end yet
+  std::uint64_t capture_count = 0;
+  std::uint64_t launch_count = 0;
+
+  /// Reads the settings and builds the device. CUDA_ERROR_INVALID_VALUE where a setting is malformed;
+  /// stderr says which.
+  api::CUresult initialise();
+  /// Back to the state before cuInit. Waits for host functions that run.
+  void reset(Lock& lock);
+
+  /// The code that PTXMILL_EMU_FAIL_CALL gives this call, the call being counted.
+  api::CUresult injected_failure(Call call);
+
+  /// Appends an operation to the stream's queue and runs what can run.
+  void submit(Lock& lock, const std::shared_ptr<Stream>& stream,
+              std::shared_ptr<const Operation> operation);
+  /// Waits until `done` holds, or the driver is lost: then returns that error.
+  api::CUresult wait(Lock& lock, const std::function<bool()>& done);
+  /// Waits until no stream for which `concerns` holds has work.
+  api::CUresult wait_for_streams(Lock& lock, const std::function<bool(const Stream&)>& concerns);
+  /// Declares the driver lost and drops the queued work.
+  void lose(api::CUresult code);
+
+  /// Makes a stream that is in no registry yet.
+  static std::shared_ptr<Stream> make_stream(const std::shared_ptr<Context>& context,
+                                             unsigned flags, int priority);
+  void activate(const std::shared_ptr<Context>& context);
+  /// Waits for the context's work and destroys what belongs to it.
+  void deactivate(Lock& lock, const std::shared_ptr<Context>& context);
+
+  /// Writes a finding to where PTXMILL_EMU_REPORT says.
+  void report(const std::string& text);
+
+ private:
+  void drain(Lock& lock);
+  std::shared_ptr<Stream> runnable() const;
+  bool may_run(const Stream& stream) const;
+
+  std::vector<std::shared_ptr<Stream>> busy_;  ///< streams with a queue that is not empty
+  std::uint64_t submissions_ = 0;
+};
+
+/// Whether the calling thread is inside a cuLaunchHostFunc callback, where no call is permitted.
+bool& in_host_function();
+
+}  // namespace ptxmill::emu::driver

@@ -1,0 +1,56 @@
+// Runs one grid of a parsed program on the CPU.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "emulator/memory.hpp"
+#include "emulator/program.hpp"
+
+namespace ptxmill::emu {
+
+enum class Check { off, warn, fail };          ///< PTXMILL_EMU_CHECK
+enum class Schedule { earliest, latest, random };  ///< PTXMILL_EMU_SCHEDULE
+
+struct ExecuteOptions {
+  Check check = Check::fail;
+  Schedule schedule = Schedule::earliest;
+  std::uint64_t seed = 0;
+  std::uint64_t instruction_budget = 50'000'000'000;  ///< warp instructions; then it is a hang
+};
+
+struct Launch {
+  std::array<std::uint32_t, 3> grid{1, 1, 1}, block{1, 1, 1}, cluster{1, 1, 1};
+  std::uint32_t dynamic_shared_bytes = 0;
+  bool cooperative = false;
+  std::span<const std::byte> params;  ///< laid out as EntryInfo::params says
+  /// Where the module's variables lie, as Program::place_variables returned it. Left empty for a
+  /// module that has variables, they are placed for this launch alone.
+  std::span<const DeviceAddress> variables{};
+};
+
+/// How a launch ended, in the terms of the nearest driver code.
+enum class Outcome {
+  ok,
+  illegal_address,     ///< CUDA_ERROR_ILLEGAL_ADDRESS: out of bounds, use after free
+  misaligned_address,  ///< CUDA_ERROR_MISALIGNED_ADDRESS
+  launch_failed,       ///< CUDA_ERROR_LAUNCH_FAILED: trap, undefined value used, barrier misuse
+  launch_timeout,      ///< CUDA_ERROR_LAUNCH_TIMEOUT: deadlock, or the instruction budget ran out
+};
+
+struct ExecuteResult {
+  Outcome outcome = Outcome::ok;
+  /// Every finding, one paragraph each: kernel, PTX line, phase (the innermost enclosing
+  /// "// ---- name" banner comment), block and thread, address. Also filled when `check` is warn.
+  std::string report;
+  std::uint64_t warp_instructions = 0;
+};
+
+/// Runs `entry` to its end. Launch-shape checks (threads, shared memory) are the caller's.
+ExecuteResult execute(const Program& program, const EntryInfo& entry, const Launch& launch,
+                      GlobalMemory& memory, const Machine& machine, const ExecuteOptions& options);
+
+}  // namespace ptxmill::emu

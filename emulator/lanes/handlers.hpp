@@ -1,0 +1,100 @@
+// The handlers of plain, memory and warp instructions, found by what the decoder knows of an
+// instruction. Null where there is none for the type.
+#pragma once
+
+#include <cstdint>
+
+#include "emulator/decode/instruction.hpp"
+#include "isa/types.hpp"
+
+namespace ptxmill::emu {
+
+enum class IntegerOp : std::uint8_t {
+  add, sub, mul_lo, mul_hi, mul_wide, mad_lo, mad_hi, mad_wide, mul24_lo, mul24_hi, mad24_lo,
+  mad24_hi, sad, div, rem, abs, neg, min, max, min_relu, max_relu, add_sat, sub_sat, mad_hi_sat,
+  popc, clz, bfind, bfind_shift, brev, bfe, bfi, dp4a, dp4a_us, dp4a_su, add_carry, sub_borrow,
+  mad_lo_carry, mad_hi_carry,
+};
+
+enum class BitOp : std::uint8_t {
+  and_, or_, xor_, not_, cnot, shl, shr, lop3, shf_l_clamp, shf_l_wrap, shf_r_clamp, shf_r_wrap,
+  prmt, prmt_f4e, prmt_b4e, prmt_rc8, prmt_ecl, prmt_ecr, prmt_rc16, fns, szext_wrap, szext_clamp,
+  bmsk_wrap, bmsk_clamp,
+};
+
+enum class FloatOp : std::uint8_t {
+  add, sub, mul, fma, div, div_full, div_approx, rcp, rcp_approx, sqrt, sqrt_approx, rsqrt_approx,
+  sin, cos, lg2, ex2, tanh, min, max, min_nan, max_nan, min_abs, max_abs, min_nan_abs, max_nan_abs,
+  abs, neg, copysign,
+};
+
+enum class Rounding : std::uint8_t { none, rn, rz, rm, rp, rna, rni, rzi, rmi, rpi };
+
+struct FloatMode {
+  Rounding rounding = Rounding::rn;
+  bool ftz = false;
+  bool sat = false;
+  bool relu = false;
+};
+
+enum class Comparison : std::uint8_t {
+  eq, ne, lt, le, gt, ge, equ, neu, ltu, leu, gtu, geu, num, nan
+};
+
+enum class FloatClass : std::uint8_t { finite, infinite, number, notanumber, normal, subnormal };
+
+/// A conversion. The register that holds the source may be wider than `from`, and that of the
+/// result wider than `to`.
+struct Conversion {
+  isa::Type to, from;
+  int to_register_bits, from_register_bits;
+  FloatMode mode;
+};
+
+enum class Move : std::uint8_t { copy, pack, unpack, clock32, clock64, clock_hi, active_mask };
+
+enum class AddressSpace : std::uint8_t { global, constant, shared, local, param, generic };
+
+/// A load, store or atomic of `count` elements of `type`. Where it goes stands in the
+/// instruction's `aux` (AccessBits).
+struct Access {
+  isa::Type type;
+  int count = 1;
+};
+
+enum class AtomicOp : std::uint8_t { add, min, max, inc, dec, exch, cas, and_, or_, xor_ };
+
+enum class ShuffleMode : std::uint8_t { up, down, bfly, idx };
+enum class WarpOp : std::uint8_t {
+  vote_any, vote_all, vote_uni, vote_ballot, match_any, match_all, redux_add, redux_min, redux_max,
+  redux_and, redux_or, redux_xor, elect, no_operation,
+};
+
+struct HandlerTable {
+  Handler (*integer)(IntegerOp, isa::Type);
+  /// `type` is that of the instruction; for moves and logic only its size matters.
+  Handler (*bit)(BitOp, isa::Type);
+  Handler (*floating)(FloatOp, isa::Type, FloatMode);
+  Handler (*half)(FloatOp, isa::Type, FloatMode);
+  Handler (*setp)(Comparison, isa::Type, bool ftz);
+  Handler (*select)(isa::Type);
+  Handler (*test)(FloatClass, isa::Type);
+  Handler (*convert)(const Conversion&);
+  /// From two f32 sources to a packed f16x2 or bf16x2.
+  Handler (*convert_pair)(isa::Type, FloatMode);
+  Handler (*move)(Move, int bits, int parts);
+  Handler (*load)(const Access&);
+  Handler (*store)(const Access&);
+  Handler (*atomic)(AtomicOp, const Access&);
+  /// d = s0 + imm: the window's start, or its negative.
+  Handler (*cvta)();
+  /// Whether s0 lies in the window that starts at imm (0: global).
+  Handler (*is_space)();
+  Handler (*shuffle)(ShuffleMode);
+  Handler (*warp)(WarpOp, isa::Type);
+};
+
+/// The table for the host's processor.
+const HandlerTable& handlers();
+
+}  // namespace ptxmill::emu

@@ -1,0 +1,174 @@
+// Loads, stores and address conversion (PTX ISA, "Data Movement and Conversion Instructions").
+#include "emulator/lanes/access.hpp"
+#include "emulator/lanes/lanes.hpp"
+#include "emulator/lanes/parts.hpp"
+
+namespace ptxmill::emu::PTXMILL_HOST_ISA {
+namespace {
+
+template <class T>
+[[gnu::always_inline]] inline T read(const std::byte* p) {
+  T v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+/// An element as its register holds it: signed ones extended to the register's width.
+template <class T>
+[[gnu::always_inline]] inline Word<T> to_register(T v, std::uint32_t mask) {
+  if constexpr (std::is_signed_v<T>) {
+    return static_cast<std::uint32_t>(static_cast<std::int32_t>(v)) & mask;
+  } else {
+    return v;
+  }
+}
+
+template <class T, int count, bool checked>
+[[gnu::always_inline]] inline void load_lanes(Warp& w, const Instruction& i, LaneMask m,
+                                              const Target& t) {
+  const std::uint32_t mask = (i.aux & AccessBits::into16) != 0 ? 0xffffu : 0xffffffffu;
+  for (int k = 0; k < count; ++k) {
+    alignas(64) Word<T> r[lane_count];
+    const std::byte* p = t.bytes + static_cast<std::size_t>(k) * sizeof(T);
+    for (int l = 0; l < lane_count; ++l) r[l] = to_register(read<T>(p + t.offset[l]), mask);
+    write_lanes(w.lanes<Word<T>>(i.d[k]), r, m);
+    if constexpr (checked) {
+      LaneMask defined = all_lanes;
+      if (t.written != nullptr) {
+        using Flags = std::make_unsigned_t<T>;
+        const auto* flags = reinterpret_cast<const std::byte*>(t.written + static_cast<std::size_t>(k) * sizeof(T));
+        Word<T> every = all_written<T>;
+        for (int l = 0; l < lane_count; ++l) {
+          every = static_cast<Word<T>>(every & read<Flags>(flags + t.offset[l]));
+        }
+        if (every != all_written<T>) {
+          defined = 0;
+          for (int l = 0; l < lane_count; ++l) {
+            const bool ok = read<Flags>(flags + t.offset[l]) == all_written<T>;
+            defined |= static_cast<LaneMask>(ok) << l;
+          }
+        }
+      }
+      LaneMask& d = w.defined[i.d[k]];
+      d = (d & ~m) | (defined & m);
+    }
+  }
+}
+
+template <class T, int count>
+void load_op(Warp& w, const Instruction& i, LaneMask m) {
+  constexpr int bytes = static_cast<int>(sizeof(T)) * count;
+  if (w.checked) {
+    for_targets<bytes, bytes>(w, i, with_defined_address(w, i, m), [&](LaneMask lanes, const Target& t) {
+      load_lanes<T, count, true>(w, i, lanes, t);
+    });
+  } else {
+    for_targets<bytes, bytes>(w, i, m, [&](LaneMask lanes, const Target& t) {
+      load_lanes<T, count, false>(w, i, lanes, t);
+    });
+  }
+}
+
+template <class T, int count, bool checked>
+[[gnu::always_inline]] inline void store_lanes(Warp& w, const Instruction& i, LaneMask m,
+                                               const Target& t) {
+  for (int k = 0; k < count; ++k) {
+    const Slot source = i.s[1 + k];
+    const Word<T>* v = w.lanes<Word<T>>(source);
+    const std::size_t element = static_cast<std::size_t>(k) * sizeof(T);
+    LaneMask undefined = 0;
+    if constexpr (checked) undefined = m & ~w.defined[source];
+    if (undefined != 0 && t.global) {
+      const int lane = std::countr_zero(undefined);
+      report_fault(w, i, Fault::undefined_store, lane, address_of(w, i, lane), sizeof(T));
+      if (w.stop) return;
+    }
+    for (int l = 0; l < lane_count; ++l) {
+      if (!has(m, l)) continue;
+      const T value = static_cast<T>(v[l]);
+      std::memcpy(t.bytes + element + t.offset[l], &value, sizeof(T));
+    }
+    // The host wants to know what is defined in global memory even where checks are off.
+    if (t.written == nullptr || (!checked && !t.global)) continue;
+    for (int l = 0; l < lane_count; ++l) {
+      if (!has(m, l)) continue;
+      const T flags = has(undefined, l) ? T{0} : static_cast<T>(all_written<T>);
+      std::memcpy(t.written + element + t.offset[l], &flags, sizeof(T));
+    }
+  }
+}
+
+template <class T, int count>
+void store_op(Warp& w, const Instruction& i, LaneMask m) {
+  constexpr int bytes = static_cast<int>(sizeof(T)) * count;
+  if (w.checked) {
+    for_targets<bytes, bytes>(w, i, with_defined_address(w, i, m), [&](LaneMask lanes, const Target& t) {
+      store_lanes<T, count, true>(w, i, lanes, t);
+    });
+  } else {
+    for_targets<bytes, bytes>(w, i, m, [&](LaneMask lanes, const Target& t) {
+      store_lanes<T, count, false>(w, i, lanes, t);
+    });
+  }
+}
+
+template <class T>
+Handler load_of(int count) {
+  switch (count) {
+    case 1: return load_op<T, 1>;
+    case 2: return load_op<T, 2>;
+    case 4: return sizeof(T) <= 4 ? load_op<T, 4> : nullptr;
+    default: return nullptr;
+  }
+}
+
+template <class T>
+Handler store_of(int count) {
+  switch (count) {
+    case 1: return store_op<T, 1>;
+    case 2: return store_op<T, 2>;
+    case 4: return sizeof(T) <= 4 ? store_op<T, 4> : nullptr;
+    default: return nullptr;
+  }
+}
+
+void cvta_from(Warp& w, const Instruction& i, LaneMask m) {
+  const auto window = static_cast<std::uint64_t>(i.imm);
+  map1<std::uint64_t, std::uint64_t>(w, i, m, [=](std::uint64_t a) { return a + window; });
+}
+
+void space_test(Warp& w, const Instruction& i, LaneMask m) {
+  const auto window = static_cast<std::uint64_t>(i.imm);
+  const LaneMask r = compare<std::uint64_t, std::uint64_t>(w, i, [=](std::uint64_t a, std::uint64_t) {
+    return window == 0 ? a < shared_window : a - window < window_bytes;
+  });
+  write_predicate(w, i.d[0], r, m);
+}
+
+}  // namespace
+
+Handler load(const Access& a) {
+  const bool sign = isa::is_signed(a.type);
+  switch (isa::bits(a.type)) {
+    case 8: return sign ? load_of<std::int8_t>(a.count) : load_of<std::uint8_t>(a.count);
+    case 16: return sign ? load_of<std::int16_t>(a.count) : load_of<std::uint16_t>(a.count);
+    case 32: return load_of<std::uint32_t>(a.count);
+    case 64: return load_of<std::uint64_t>(a.count);
+    default: return nullptr;
+  }
+}
+
+Handler store(const Access& a) {
+  switch (isa::bits(a.type)) {
+    case 8: return store_of<std::uint8_t>(a.count);
+    case 16: return store_of<std::uint16_t>(a.count);
+    case 32: return store_of<std::uint32_t>(a.count);
+    case 64: return store_of<std::uint64_t>(a.count);
+    default: return nullptr;
+  }
+}
+
+Handler cvta() { return cvta_from; }
+Handler is_space() { return space_test; }
+
+}  // namespace ptxmill::emu::PTXMILL_HOST_ISA

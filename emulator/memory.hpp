@@ -1,0 +1,91 @@
+// The emulated device's global memory: allocations, bounds, and which bytes were ever written.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace ptxmill::emu {
+
+/// A device address, as kernels and the driver's callers see it.
+using DeviceAddress = std::uint64_t;
+
+/// A fixed number of zeroed bytes whose pages the host commits as they are touched, so that a large
+/// allocation of which little is used costs little. `T` is a one-byte type.
+template <class T>
+class LazyBytes {
+ public:
+  explicit LazyBytes(std::size_t size);  ///< throws std::bad_alloc
+  ~LazyBytes();
+  LazyBytes(const LazyBytes&) = delete;
+  LazyBytes& operator=(const LazyBytes&) = delete;
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  T* begin() { return data_; }
+  T* end() { return data_ + size_; }
+  const T* begin() const { return data_; }
+  const T* end() const { return data_ + size_; }
+  T& operator[](std::size_t i) { return data_[i]; }
+  const T& operator[](std::size_t i) const { return data_[i]; }
+
+ private:
+  T* data_;
+  std::size_t size_;
+};
+extern template class LazyBytes<std::byte>;
+extern template class LazyBytes<std::uint8_t>;
+
+/// One live allocation. `written[i]` is 1 where byte `i` holds a defined value, else 0.
+struct Allocation {
+  Allocation(DeviceAddress at, std::size_t size) : base(at), bytes(size), written(size) {}
+
+  DeviceAddress base;
+  LazyBytes<std::byte> bytes;
+  LazyBytes<std::uint8_t> written;
+};
+
+/// A released allocation, remembered for diagnostics.
+struct FreedRange {
+  DeviceAddress base = 0;
+  std::size_t size = 0;
+};
+
+/// Global memory of one emulated device. Addresses start high (so that a small integer is never a
+/// valid pointer), are 512-byte aligned as a driver's are, and a freed range is not handed out
+/// again at once, so that a use after free is noticed. Thread-safe for allocate, free and find.
+class GlobalMemory {
+ public:
+  explicit GlobalMemory(std::size_t capacity_bytes);
+
+  /// Reserves `size` bytes, undefined until written. Returns 0 when the capacity is exhausted.
+  DeviceAddress allocate(std::size_t size);
+  /// Releases the allocation that starts at `base`. False where there is none.
+  bool free(DeviceAddress base);
+  /// The live allocation that holds all of [address, address + size), or null.
+  std::shared_ptr<Allocation> find(DeviceAddress address, std::size_t size) const;
+  /// The live allocation that holds `address`, or the nearest one below it, for diagnostics.
+  std::shared_ptr<Allocation> nearest(DeviceAddress address) const;
+
+  /// The released allocation that held `address`; its size is 0 where none of the remembered did.
+  FreedRange freed(DeviceAddress address) const;
+
+  std::size_t capacity() const { return capacity_; }
+  std::size_t used() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::size_t capacity_;
+  std::size_t used_ = 0;
+  DeviceAddress next_ = 0x7f00'0000'0000;
+  std::map<DeviceAddress, std::shared_ptr<Allocation>> live_;
+  std::deque<FreedRange> freed_;  ///< the latest last; bounded
+};
+
+}  // namespace ptxmill::emu

@@ -1,0 +1,77 @@
+// list and schema: what a spec can say, from the templates' own declarations.
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "generator/cli/verbs.hpp"
+#include "templates/block.hpp"
+#include "templates/template.hpp"
+
+namespace ptxmill::cli {
+namespace {
+
+using nlohmann::json;
+
+template <class Family>
+void list_families(std::ostream& out, const char* kind, const std::vector<Family>& families) {
+  for (const Family& f : families) {
+    out << fmt::format("{} {}: {}\n", kind, f.name, f.doc);
+    const auto declared = f.make();
+    for (const spec::Field* field : declared->fields())
+      out << fmt::format("    {:<16} {}{}\n", field->name(), field->doc(),
+                         field->required() ? " (required)" : fmt::format(" (default {})", field->value().dump()));
+  }
+}
+
+/// One schema an entry kind: the family word decides which fields are known.
+template <class Family>
+json entries_schema(const char* key, const std::vector<Family>& families) {
+  json one_of = json::array();
+  const json name{{"type", "string"}, {"pattern", "^[a-z](_?[a-z0-9])*_?$"}, {"maxLength", 64}};
+  for (const Family& f : families) {
+    const auto declared = f.make();
+    json properties{{"name", name}, {key, {{"const", f.name}}}};
+    json required = json::array({"name", key});
+    for (const spec::Field* field : declared->fields()) {
+      properties[field->name()] = field->schema();
+      properties[field->name()]["description"] = field->doc();
+      if (field->required())
+        required.push_back(field->name());
+      else
+        properties[field->name()]["default"] = field->value();
+    }
+    one_of.push_back({{"type", "object"}, {"description", f.doc}, {"properties", properties}, {"required", required}, {"additionalProperties", false}});
+  }
+  return {{"type", "array"}, {"items", {{"oneOf", one_of}}}};
+}
+
+}  // namespace
+
+int list(std::ostream& out) {
+  list_families(out, "template", kernels::families());
+  list_families(out, "block", kernels::block_families());
+  return 0;
+}
+
+int schema(std::ostream& out) {
+  json targets = json::array();
+  for (const char* t : {"sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_90a"}) targets.push_back(t);
+  const json properties{{"$schema", {{"type", "string"}}},
+                        {"schema_version", {{"const", 1}}},
+                        {"library", {{"type", "string"}, {"pattern", "^[a-z](_?[a-z0-9-])*_?$"}, {"maxLength", 64}}},
+                        {"targets", {{"type", "array"}, {"items", {{"enum", targets}}}, {"minItems", 1}, {"uniqueItems", true}}},
+                        {"kernels", entries_schema("template", kernels::families())},
+                        {"blocks", entries_schema("block", kernels::block_families())}};
+  const json all{{"$schema", "http://json-schema.org/draft-07/schema#"},
+                 {"title", "ptxmill kernel spec"},
+                 {"type", "object"},
+                 {"properties", properties},
+                 {"required", {"schema_version", "library", "targets"}},
+                 {"anyOf", json::array({{{"required", {"kernels"}}}, {{"required", {"blocks"}}}})},
+                 {"additionalProperties", false}};
+  out << all.dump(2) << "\n";
+  return 0;
+}
+
+}  // namespace ptxmill::cli

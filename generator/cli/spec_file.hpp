@@ -1,0 +1,45 @@
+// Reads a spec file into the kernels and blocks it asks for.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "generator/spec/document.hpp"
+#include "templates/block.hpp"
+#include "templates/template.hpp"
+
+namespace ptxmill::cli {
+
+/// A kernel of the library: an entry of the spec, or a step of a block's plan.
+struct KernelEntry {
+  std::string name;
+  std::string family;
+  std::string place;  ///< for the header: kernels[log_probs], blocks[encoder].attention
+  std::unique_ptr<kernels::Template> declared;
+  std::vector<ptx::Target> targets;
+};
+
+struct BlockEntry {
+  std::string name;
+  std::string family;
+  std::unique_ptr<kernels::Block> declared;
+  std::vector<std::pair<ptx::Target, kernels::PlanBuilder>> plans;
+};
+
+/// What one spec file asks for.
+struct Library {
+  std::string name;
+  std::string spec_file;  ///< base name
+  std::vector<ptx::Target> targets;
+  std::vector<KernelEntry> kernels;  ///< sorted by name
+  std::vector<BlockEntry> blocks;    ///< sorted by name
+};
+
+/// Reads `text`; `file` is its name for messages. `targets` replaces the spec's, where not empty.
+/// Nullopt where `problems` is not empty afterwards.
+std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets, spec::Problems& problems);
+
+}  // namespace ptxmill::cli

@@ -1,0 +1,122 @@
+#include "templates/emitter.hpp"
+
+namespace ptxmill::kernels {
+namespace {
+
+using ptx::BuildError;
+using ptx::Op;
+using ptx::Operand;
+
+F32 widen(Emitter& k, Dtype dtype, const Val<ptx::u16>& bits, Where where) {
+  if (dtype == Dtype::f16) return k.cvt<ptx::f32>(k.as<ptx::f16>(bits), where);
+  // A bf16 is the upper half of the f32 of the same value.
+  return k.bit_cast<ptx::f32>(k.cvt<ptx::u32>(bits, where) << 16, where);
+}
+
+Val<ptx::u16> narrow(Emitter& k, Dtype dtype, const In<ptx::f32>& value) {
+  const F32 v = value.is_literal() ? k.constant<ptx::f32>(value) : F32(*value.recorder, value.operand.reg);
+  if (dtype == Dtype::f16) return k.as<ptx::u16>(k.cvt_rn<ptx::f16>(v, value.where));
+  return k.as<ptx::u16>(k.cvt_rn_bf16<ptx::bf16>(v, value.where));
+}
+
+template <class T, std::size_t n>
+std::array<Val<T>, n> to_array(const std::vector<Val<T>>& v) {
+  if constexpr (n == 2) return {v[0], v[1]};
+  if constexpr (n == 4) return {v[0], v[1], v[2], v[3]};
+}
+
+template <class T>
+std::vector<Val<T>> load_n(Emitter& k, const GlobalPtr<T>& p, int n, Where where) {
+  if (n == 1) return {k.load(p, where)};
+  if (n == 2) {
+    const auto v = k.load<2>(p, where);
+    return {v.begin(), v.end()};
+  }
+  if (n != 4) throw BuildError(where, "a vector has 1, 2 or 4 elements, not " + std::to_string(n));
+  const auto v = k.load<4>(p, where);
+  return {v.begin(), v.end()};
+}
+
+template <class T>
+void store_n(Emitter& k, const GlobalPtr<T>& p, const std::vector<Val<T>>& v, Where where) {
+  if (v.size() == 1)
+    k.store(p, In<T>(v[0], where), where);
+  else if (v.size() == 2)
+    k.store(p, to_array<T, 2>(v), where);
+  else if (v.size() == 4)
+    k.store(p, to_array<T, 4>(v), where);
+  else
+    throw BuildError(where, "a vector has 1, 2 or 4 elements, not " + std::to_string(v.size()));
+}
+
+}  // namespace
+
+ElementPtr operator+(const ElementPtr& p, const In<ptx::u32>& index) {
+  const int bytes = spec::size_bytes(p.dtype_);
+  if (index.is_literal()) return {p.dtype_, p.base_, p.offset_ + index.operand.integer * bytes};
+  const Operand size = Operand::literal(std::int64_t{bytes}, isa::Type::u32);
+  return {p.dtype_,
+          ptx::record<ptx::u32, ptx::u64>(p.base_.recorder(), Op::mad_wide,
+                                          {index.operand, size, Operand::of(p.base_.id())}, index.where),
+          p.offset_};
+}
+
+ElementPtr operator+(const ElementPtr& p, const U64& index) {
+  const Operand size = Operand::literal(std::int64_t{spec::size_bytes(p.dtype_)}, isa::Type::u64);
+  return {p.dtype_,
+          ptx::record<ptx::u64>(p.base_.recorder(), Op::mad_lo,
+                                {Operand::of(index.id()), size, Operand::of(p.base_.id())}, Where::here()),
+          p.offset_};
+}
+
+Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& declared, const Form& form)
+    : Kernel(entry, target) {
+  for (const Argument* a : declared.arguments()) {
+    if (!a->present()) continue;
+    if (const auto* tensor = dynamic_cast<const Tensor*>(a)) {
+      const auto p = pointer_param<ptx::b16>(a->name(), declared.alignment(form, *tensor));
+      pointers_.emplace(tensor, ElementPtr(tensor->dtype(), p.base(), 0));
+    } else if (const auto* scalar = dynamic_cast<const Scalar*>(a)) {
+      scalars_.emplace(scalar, scalar_param<ptx::f32>(a->name()));
+    }
+  }
+  for (const spec::Field* f : declared.fields())
+    if (const auto* d = dynamic_cast<const Dim*>(f)) {
+      if (d->is_static())
+        dims_.emplace(d, Extent(d->get()));
+      else
+        dims_.emplace(d, Extent(scalar_param<ptx::u32>(d->name(), static_cast<std::uint32_t>(declared.divisor(form, *d)))));
+    }
+}
+
+F32 Emitter::load(const ElementPtr& p, Where where) {
+  if (p.dtype() == Dtype::f32) return load(p.as<ptx::f32>(), where);
+  return widen(*this, p.dtype(), load(p.as<ptx::u16>(), where), where);
+}
+
+std::vector<F32> Emitter::load_vector(const ElementPtr& p, int n, Where where) {
+  if (p.dtype() == Dtype::f32) return load_n(*this, p.as<ptx::f32>(), n, where);
+  std::vector<F32> values;
+  for (const Val<ptx::u16>& bits : load_n(*this, p.as<ptx::u16>(), n, where))
+    values.push_back(widen(*this, p.dtype(), bits, where));
+  return values;
+}
+
+void Emitter::store(const ElementPtr& p, const In<ptx::f32>& value) {
+  if (p.dtype() == Dtype::f32)
+    store(p.as<ptx::f32>(), value, value.where);
+  else
+    store(p.as<ptx::u16>(), In<ptx::u16>(narrow(*this, p.dtype(), value), value.where), value.where);
+}
+
+void Emitter::store_vector(const ElementPtr& p, const std::vector<F32>& values, Where where) {
+  if (p.dtype() == Dtype::f32) {
+    store_n(*this, p.as<ptx::f32>(), values, where);
+    return;
+  }
+  std::vector<Val<ptx::u16>> bits;
+  for (const F32& v : values) bits.push_back(narrow(*this, p.dtype(), In<ptx::f32>(v, where)));
+  store_n(*this, p.as<ptx::u16>(), bits, where);
+}
+
+}  // namespace ptxmill::kernels

@@ -1,0 +1,132 @@
+#include "tests/reference/gemm.hpp"
+
+#include <cmath>
+
+#include "tests/reference/parallel.hpp"
+
+namespace ptxmill::reference {
+
+namespace {
+
+/// sum a b, and sum |a||b|, from which its error in f32 follows.
+struct Dot {
+  double sum = 0.0;
+  double magnitude = 0.0;
+
+  void add(double a, double b) {
+    sum += a * b;
+    magnitude += std::abs(a * b);
+  }
+};
+
+template <class T>
+T epilogue(const Gemm& problem, std::size_t row, std::size_t col, T accumulated) {
+  T y = accumulated;
+  if (problem.alpha != 1.0f) y = T(problem.alpha) * y;
+  if (!problem.bias.empty()) y = y + T(problem.bias[col]);
+  y = activate(problem.activation, y);
+  if (!problem.residual.empty()) y = y + T(problem.residual[row * problem.n + col]);
+  return y;
+}
+
+bool has_epilogue(const Gemm& problem) {
+  return problem.alpha != 1.0f || !problem.bias.empty() || problem.activation != Activation::none ||
+         !problem.residual.empty();
+}
+
+double accumulation_error(const Dot& dot, std::size_t terms) {
+  return static_cast<double>(terms) * kUnitRoundoff * dot.magnitude;
+}
+
+/// Writes what element (row, col) of a product with `terms` terms should be after the epilogue.
+void finish(const Gemm& problem, std::size_t row, std::size_t col, const Dot& dot,
+            std::size_t terms, double& value, double& bound) {
+  value = epilogue(problem, row, col, dot.sum);
+  const double error = accumulation_error(dot, terms);
+  if (!has_epilogue(problem)) {
+    bound = rounding_error(value) + error;
+    return;
+  }
+  // The accumulation's error counts once, the epilogue's twice.
+  const Tracked tracked = epilogue(problem, row, col, Tracked(dot.sum, error / 2.0));
+  bound = 2.0 * rounding_error(value) + 2.0 * tracked.error;
+}
+
+std::size_t weight_index(const Gemm& problem, std::size_t col, std::size_t i) {
+  return problem.layout == WeightLayout::out_in ? col * problem.k + i : i * problem.n + col;
+}
+
+}  // namespace
+
+template <class T>
+std::vector<T> gemm(const Gemm& problem, std::span<const T> a, std::span<const float> w) {
+  std::vector<T> d(problem.m * problem.n);
+  for_each_row(problem.m, problem.n * problem.k, [&](std::size_t row) {
+    for (std::size_t col = 0; col < problem.n; ++col) {
+      T accumulated = 0;
+      for (std::size_t i = 0; i < problem.k; ++i) {
+        accumulated += a[row * problem.k + i] * static_cast<T>(w[weight_index(problem, col, i)]);
+      }
+      d[row * problem.n + col] = epilogue(problem, row, col, accumulated);
+    }
+  });
+  return d;
+}
+
+template std::vector<double> gemm<double>(const Gemm&, std::span<const double>,
+                                          std::span<const float>);
+template std::vector<float> gemm<float>(const Gemm&, std::span<const float>,
+                                        std::span<const float>);
+
+Expected expect_gemm(const Gemm& problem, std::span<const float> a, std::span<const float> w) {
+  Expected d{std::vector<double>(problem.m * problem.n),
+             std::vector<double>(problem.m * problem.n)};
+  for_each_row(problem.m, problem.n * problem.k, [&](std::size_t row) {
+    for (std::size_t col = 0; col < problem.n; ++col) {
+      Dot dot;
+      for (std::size_t i = 0; i < problem.k; ++i) {
+        dot.add(a[row * problem.k + i], w[weight_index(problem, col, i)]);
+      }
+      const std::size_t at = row * problem.n + col;
+      finish(problem, row, col, dot, problem.k, d.value[at], d.bound[at]);
+    }
+  });
+  return d;
+}
+
+Expected expect_gemv(Gemm problem, std::span<const float> x, std::span<const float> w) {
+  problem.m = 1;
+  return expect_gemm(problem, x, w);
+}
+
+Expected expect_conv1d(const Conv1d& problem, std::span<const float> x, std::span<const float> w) {
+  const std::size_t out_length = problem.out_length();
+  const std::size_t count = problem.batch * problem.out_channels * out_length;
+  Expected y{std::vector<double>(count), std::vector<double>(count)};
+  // The epilogue sees one row of out_channels for each position.
+  Gemm product;
+  product.n = problem.out_channels;
+  product.bias = problem.bias;
+  product.activation = problem.activation;
+  const std::size_t terms = problem.in_channels * problem.kernel;
+  for_each_row(problem.batch * problem.out_channels, out_length * terms, [&](std::size_t row) {
+    const std::size_t b = row / problem.out_channels;
+    const std::size_t out = row % problem.out_channels;
+    for (std::size_t t = 0; t < out_length; ++t) {
+      Dot dot;
+      for (std::size_t in = 0; in < problem.in_channels; ++in) {
+        for (std::size_t tap = 0; tap < problem.kernel; ++tap) {
+          const std::size_t padded = t * problem.stride + tap;
+          if (padded < problem.padding || padded - problem.padding >= problem.length) continue;
+          dot.add(x[(b * problem.in_channels + in) * problem.length + padded - problem.padding],
+                  w[(out * problem.in_channels + in) * problem.kernel + tap]);
+        }
+      }
+      const std::size_t at = row * out_length + t;
+      finish(product, 0, out, dot, terms, y.value[at], y.bound[at]);
+    }
+  });
+  return y;
+}
+
+}  // namespace ptxmill::reference
