@@ -109,6 +109,18 @@ inline constexpr std::span<const Row> rows{detail::rows};
 
 constexpr const Row& row(Op op) { return detail::rows[static_cast<int>(op)]; }
 
+/// Whether a conversion row has the form `to` <- `from`. Floating-point rounding (.rn) is mandatory
+/// where a float loses precision or comes from an integer, integer rounding (.rni, ...) where a
+/// float becomes an integer or a whole number of its own type, and neither may stand elsewhere
+/// (PTX ISA, "cvt").
+constexpr bool converts(const Row& row, Type to, Type from) {
+  if (!row.types.contains(to) || !row.from.contains(from)) return false;
+  if (row.spelling == "cvt.rn") return is_float(to) && (!is_float(from) || bits(to) < bits(from));
+  const bool integer_rounding = row.spelling != "cvt";
+  if (integer_rounding) return is_float(from) && (!is_float(to) || to == from);
+  return is_float(to) == is_float(from) && (!is_float(to) || bits(to) > bits(from));
+}
+
 /// A special register (PTX ISA, "Special Registers").
 struct SpecialRegister {
   std::string_view method;    ///< the builder's C++ name

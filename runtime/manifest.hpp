@@ -91,8 +91,8 @@ struct TargetForms {
   std::vector<FormInfo> forms;
 };
 
-/// A spec field's normalised value.
-using Option = std::variant<bool, double, std::string>;
+/// A spec field's normalised value; a list is of strings.
+using Option = std::variant<bool, double, std::string, std::vector<std::string>>;
 
 struct DimInfo {
   std::string name;

@@ -66,17 +66,24 @@ std::map<std::string, DType, std::less<>> read_dtypes(const JsonNode& node) {
   return result;
 }
 
+namespace {
+
+Option read_option(const JsonNode& node) {
+  if (node.json().is_boolean()) return node.boolean();
+  if (node.json().is_number()) return node.number();
+  if (node.json().is_string()) return node.text();
+  if (!node.json().is_array()) node.fail("a number, a boolean, a string or a list was expected");
+  std::vector<std::string> list;
+  node.each_element([&](const JsonNode& element) { list.push_back(element.text()); });
+  return list;
+}
+
+}  // namespace
+
 std::map<std::string, Option, std::less<>> read_options(const JsonNode& node) {
   std::map<std::string, Option, std::less<>> result;
   node.each_member([&](const std::string& key, const JsonNode& value) {
-    if (value.json().is_boolean())
-      result[key] = value.boolean();
-    else if (value.json().is_number())
-      result[key] = value.number();
-    else if (value.json().is_string())
-      result[key] = value.text();
-    else
-      value.fail("a number, a boolean or a string was expected");
+    result.emplace(key, read_option(value));
   });
   return result;
 }

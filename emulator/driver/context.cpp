@@ -10,7 +10,6 @@ namespace {
 using namespace api;
 
 constexpr unsigned api_version = 3020;  // what cuCtxGetApiVersion has answered since CUDA 3.2
-constexpr int least_priority = 0, greatest_priority = -5;
 
 CUresult create(Call call, CUcontext* out, unsigned flags, CUdevice device) {
   return enter(call, Needs::initialised, [&](Session& s) -> CUresult {
@@ -206,8 +205,8 @@ CUresult cuCtxGetApiVersion(CUcontext context, unsigned* version) {
 
 CUresult cuCtxGetStreamPriorityRange(int* least, int* greatest) {
   return enter(Call::cuCtxGetStreamPriorityRange, Needs::context, [&](Session&) -> CUresult {
-    if (least != nullptr) *least = least_priority;
-    if (greatest != nullptr) *greatest = greatest_priority;
+    if (least != nullptr) *least = least_stream_priority;
+    if (greatest != nullptr) *greatest = greatest_stream_priority;
     return CUDA_SUCCESS;
   });
 }

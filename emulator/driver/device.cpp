@@ -50,9 +50,8 @@ using namespace driver;
 CUresult cuInit(unsigned flags) {
   return enter(Call::cuInit, Needs::nothing, [&](Session& s) -> CUresult {
     if (flags != 0) return CUDA_ERROR_INVALID_VALUE;
-    if (!s.driver.initialised) {
-      if (const CUresult code = s.driver.initialise(); code != CUDA_SUCCESS) return code;
-    }
+    if (s.driver.initialised) return CUDA_SUCCESS;
+    if (const CUresult code = s.driver.initialise(); code != CUDA_SUCCESS) return code;
     const CUresult injected = s.driver.injected_failure(Call::cuInit);
     if (injected != CUDA_SUCCESS) s.driver.initialised = false;
     return injected;

@@ -19,9 +19,23 @@ bool& in_host_function() {
   return inside;
 }
 
+namespace {
+
+Settings read_environment(std::vector<std::string>* errors) {
+  return read_settings([](const char* name) { return std::getenv(name); }, errors);
+}
+
+}  // namespace
+
+Machine Driver::machine() const {
+  if (initialised) return settings.machine;
+  std::vector<std::string> errors;  // cuInit will report them
+  return read_environment(&errors).machine;
+}
+
 api::CUresult Driver::initialise() {
   std::vector<std::string> errors;
-  settings = read_settings([](const char* name) { return std::getenv(name); }, &errors);
+  settings = read_environment(&errors);
   for (const std::string& e : errors) std::fprintf(stderr, "ptxmill emulator: %s\n", e.c_str());
   if (!errors.empty()) return api::CUDA_ERROR_INVALID_VALUE;
   limits = limits_of(settings.machine.compute_capability);
@@ -61,10 +75,10 @@ api::CUresult Driver::injected_failure(Call call) {
 }
 
 void Driver::submit(Lock& lock, const std::shared_ptr<Stream>& stream,
-                    std::shared_ptr<const Operation> operation) {
-  if (lost != api::CUDA_SUCCESS) return;
+                    const std::vector<std::shared_ptr<const Operation>>& operations) {
+  if (lost != api::CUDA_SUCCESS || operations.empty()) return;
   if (stream->queue.empty()) busy_.push_back(stream);
-  stream->queue.push_back({std::move(operation), ++submissions_});
+  for (const auto& operation : operations) stream->queue.push_back({operation, ++submissions_});
   drain(lock);
 }
 

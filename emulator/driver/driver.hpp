@@ -57,6 +57,8 @@ struct Driver {
   std::uint64_t capture_count = 0;
   std::uint64_t launch_count = 0;
 
+  /// The machine that the settings describe; before cuInit, what they would describe now.
+  Machine machine() const;
   /// Reads the settings and builds the device. CUDA_ERROR_INVALID_VALUE where a setting is malformed;
   /// stderr says which.
   api::CUresult initialise();
@@ -66,9 +68,10 @@ struct Driver {
   /// The code that PTXMILL_EMU_FAIL_CALL gives this call, the call being counted.
   api::CUresult injected_failure(Call call);
 
-  /// Appends an operation to the stream's queue and runs what can run.
+  /// Appends operations to the stream's queue, nothing of other threads between them, and runs what
+  /// can run. Does nothing once the driver is lost.
   void submit(Lock& lock, const std::shared_ptr<Stream>& stream,
-              std::shared_ptr<const Operation> operation);
+              const std::vector<std::shared_ptr<const Operation>>& operations);
   /// Waits until `done` holds, or the driver is lost: then returns that error.
   api::CUresult wait(Lock& lock, const std::function<bool()>& done);
   /// Waits until no stream for which `concerns` holds has work.

@@ -17,8 +17,9 @@ std::vector<std::shared_ptr<Context>>& context_stack(const Driver& driver) {
 CUresult admit(Call call, Needs needs, Session& session) {
   Driver& driver = session.driver;
   if (in_host_function()) return CUDA_ERROR_NOT_PERMITTED;
-  if (needs == Needs::nothing) return CUDA_SUCCESS;
-  if (!driver.initialised) return CUDA_ERROR_NOT_INITIALIZED;
+  if (!driver.initialised) {
+    return needs == Needs::nothing ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
+  }
 
   const auto& stack = context_stack(driver);
   if (!stack.empty()) session.context = stack.back();
@@ -27,7 +28,7 @@ CUresult admit(Call call, Needs needs, Session& session) {
     if (is_sticky(code)) driver.lose(code);
     return code;
   }
-  if (needs == Needs::initialised) return CUDA_SUCCESS;
+  if (needs == Needs::nothing || needs == Needs::initialised) return CUDA_SUCCESS;
   if (needs == Needs::context && !session.context) return CUDA_ERROR_INVALID_CONTEXT;
   if (session.context && !session.context->alive) return CUDA_ERROR_CONTEXT_IS_DESTROYED;
   return driver.lost;

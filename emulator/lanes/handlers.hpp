@@ -31,6 +31,8 @@ enum class FloatOp : std::uint8_t {
 enum class Rounding : std::uint8_t { none, rn, rz, rm, rp, rna, rni, rzi, rmi, rpi };
 
 struct FloatMode {
+  FloatMode() = default;
+  explicit FloatMode(Rounding r) : rounding(r) {}
   Rounding rounding = Rounding::rn;
   bool ftz = false;
   bool sat = false;
@@ -43,11 +45,10 @@ enum class Comparison : std::uint8_t {
 
 enum class FloatClass : std::uint8_t { finite, infinite, number, notanumber, normal, subnormal };
 
-/// A conversion. The register that holds the source may be wider than `from`, and that of the
-/// result wider than `to`.
+/// A conversion. `imm` of the instruction masks what an integer result's register holds; bit 0 of
+/// `aux` flushes subnormals.
 struct Conversion {
   isa::Type to, from;
-  int to_register_bits, from_register_bits;
   FloatMode mode;
 };
 

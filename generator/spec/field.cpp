@@ -232,6 +232,6 @@ json ChoiceList::schema() const {
   return {{"type", "array"}, {"items", {{"enum", words_}}}, {"minItems", 1}, {"maxItems", most_}};
 }
 
-json ChoiceList::value() const { return value_; }
+json ChoiceList::value() const { return fmt::format("{}", fmt::join(value_, ",")); }
 
 }  // namespace ptxmill::spec

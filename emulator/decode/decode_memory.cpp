@@ -1,0 +1,213 @@
+// Loads, stores, atomics and prefetches.
+#include <fmt/format.h>
+
+#include "emulator/decode/decoder.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+using ast::Operand;
+using isa::Type;
+
+AddressSpace space_of(Decoder& d) {
+  struct Named {
+    std::string_view name;
+    AddressSpace space;
+  };
+  constexpr Named all[] = {{"global", AddressSpace::global},
+                           {"shared", AddressSpace::shared},
+                           {"shared::cta", AddressSpace::shared},
+                           {"shared::cluster", AddressSpace::shared},
+                           {"local", AddressSpace::local},
+                           {"param", AddressSpace::param},
+                           {"param::entry", AddressSpace::param},
+                           {"param::func", AddressSpace::param},
+                           {"const", AddressSpace::constant}};
+  for (const Named& n : all)
+    if (d.modifiers().take(n.name)) return n.space;
+  return AddressSpace::generic;
+}
+
+/// Takes what tells the memory system how, not what: ordering (one warp runs at a time here, and
+/// sees all that came before), scope, and cache hints. True where a cache policy operand follows.
+bool take_hints(Decoder& d) {
+  Modifiers& m = d.modifiers();
+  m.take_one({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio", "seq_cst"});
+  m.take_one({"cta", "cluster", "gpu", "sys"});
+  m.take_one({"ca", "cg", "cs", "lu", "cv", "wb", "wt"});
+  m.take_one({"L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
+              "L1::no_allocate"});
+  m.take_one({"L2::evict_first", "L2::evict_last", "L2::evict_normal"});
+  m.take_one({"L2::64B", "L2::128B", "L2::256B"});
+  return m.take("L2::cache_hint");
+}
+
+int vector_count(Decoder& d) {
+  const std::string_view v = d.modifiers().take_one({"v2", "v4", "v8"});
+  return v.empty() ? 1 : v[1] - '0';
+}
+
+void check_element(Decoder& d, Type t) {
+  if (t == Type::pred || t == Type::f16x2 || t == Type::bf16x2) d.mismatch();
+}
+
+/// The elements of the value operand.
+std::vector<const Operand*> elements(Decoder& d, const Operand& o, int count) {
+  std::vector<const Operand*> out;
+  if (count == 1) {
+    out.push_back(&o);
+  } else {
+    if (o.kind != Operand::Kind::vector) d.mismatch();
+    for (const Operand& p : o.parts) out.push_back(&p);
+  }
+  if (static_cast<int>(out.size()) != count) d.mismatch();
+  return out;
+}
+
+/// Bits of the register that holds an element: it may be wider than the element.
+int held_bits(Decoder& d, const Operand& o, Type t) {
+  const Symbol* r = d.register_of(o);
+  if (r == nullptr) return isa::bits(t);
+  const int held = isa::bits(r->type);
+  if (r->type == Type::pred || r->width != 1 || held < isa::bits(t)) d.mismatch();
+  if (held == isa::bits(t)) {
+    if (!compatible(r->type, t)) d.mismatch();
+  } else if (isa::is_float(t) || isa::is_float(r->type)) {
+    d.mismatch();
+  }
+  return held;
+}
+
+Type word_type(int bits) {
+  return bits == 8 ? Type::b8 : bits == 16 ? Type::b16 : bits == 32 ? Type::b32 : Type::b64;
+}
+
+void decode_ld(Decoder& d) {
+  const Type t = d.type();
+  check_element(d, t);
+  const AddressSpace space = space_of(d);
+  d.modifiers().take("nc");
+  const bool policy = take_hints(d);
+  const int count = vector_count(d);
+  d.expect_operands(policy ? 3 : 2);
+  if (policy) d.source(d.operand(2), Type::b64);
+  const Decoder::Address a = d.address(d.operand(1), space);
+  Slot to[4] = {sink_slot, sink_slot, sink_slot, sink_slot};
+  const auto values = elements(d, d.operand(0), count);
+  if (count > 4) d.unsupported("vector width");
+  std::uint32_t bits = d.access_bits(a);
+  for (int k = 0; k < count; ++k) {
+    const Operand& o = *values[static_cast<std::size_t>(k)];
+    const int held = held_bits(d, o, t);
+    const bool widen = held == 64 && isa::bits(t) < 64;
+    if (held == 16 && isa::bits(t) == 8) bits |= AccessBits::into16;
+    to[k] = widen ? d.temporary(Type::b32) : d.result(o, held == isa::bits(t) ? t : word_type(held));
+  }
+  Instruction& i = d.emit(handlers().load({t, count}), {to[0], to[1], to[2], to[3]}, {a.base}, Kind::memory);
+  i.imm = a.offset;
+  i.aux = bits;
+  i.definedness = Definedness::own;
+  for (int k = 0; k < count; ++k) {
+    const Operand& o = *values[static_cast<std::size_t>(k)];
+    if (held_bits(d, o, t) != 64 || isa::bits(t) == 64) continue;
+    const bool sign = isa::is_signed(t);
+    d.emit(handlers().convert({sign ? Type::s64 : Type::u64, sign ? Type::s32 : Type::u32, FloatMode(Rounding::none)}),
+           {d.result(o, Type::b64)}, {to[k]})
+        .imm = -1;
+  }
+}
+
+Slot stored_value(Decoder& d, const Operand& o, Type t) {
+  const int held = held_bits(d, o, t);
+  if (held != 64 || isa::bits(t) == 64) return d.source(o, held == isa::bits(t) ? t : word_type(held));
+  const Slot low = d.temporary(Type::b32);
+  d.emit(handlers().convert({Type::u32, Type::u64, FloatMode(Rounding::none)}), {low}, {d.source(o, Type::b64)})
+      .imm = -1;
+  return low;
+}
+
+void decode_st(Decoder& d) {
+  const Type t = d.type();
+  check_element(d, t);
+  const AddressSpace space = space_of(d);
+  const bool policy = take_hints(d);
+  const int count = vector_count(d);
+  d.expect_operands(policy ? 3 : 2);
+  if (policy) d.source(d.operand(2), Type::b64);
+  const Decoder::Address a = d.address(d.operand(0), space);
+  if (a.space == AddressSpace::constant || a.space == AddressSpace::param) {
+    d.fail(d.instruction().at, "Store to a read-only state space");
+  }
+  const auto values = elements(d, d.operand(1), count);
+  if (count > 4) d.unsupported("vector width");
+  Slot from[4] = {zero_slot, zero_slot, zero_slot, zero_slot};
+  for (int k = 0; k < count; ++k) from[k] = stored_value(d, *values[static_cast<std::size_t>(k)], t);
+  Instruction& i = d.emit(handlers().store({t, count}), {}, {a.base, from[0], from[1], from[2], from[3]}, Kind::memory);
+  i.imm = a.offset;
+  i.aux = d.access_bits(a);
+  i.definedness = Definedness::own;
+}
+
+AtomicOp atomic_op(Decoder& d) {
+  struct Named {
+    std::string_view name;
+    AtomicOp op;
+  };
+  constexpr Named all[] = {{"add", AtomicOp::add},   {"min", AtomicOp::min},
+                           {"max", AtomicOp::max},   {"inc", AtomicOp::inc},
+                           {"dec", AtomicOp::dec},   {"exch", AtomicOp::exch},
+                           {"cas", AtomicOp::cas},   {"and", AtomicOp::and_},
+                           {"or", AtomicOp::or_},    {"xor", AtomicOp::xor_}};
+  for (const Named& n : all)
+    if (d.modifiers().take(n.name)) return n.op;
+  d.fail(d.instruction().at,
+         fmt::format("Instruction '{}' needs an operation", d.instruction().opcode));
+}
+
+void decode_atomic(Decoder& d, bool returns) {
+  const Type t = d.type();
+  const AddressSpace space = space_of(d);
+  d.modifiers().take("noftz");
+  const bool policy = take_hints(d);
+  const AtomicOp op = atomic_op(d);
+  const bool swap = op == AtomicOp::cas;
+  if (!returns && (swap || op == AtomicOp::exch)) d.mismatch();
+  if (space != AddressSpace::global && space != AddressSpace::shared && space != AddressSpace::generic) {
+    d.mismatch();
+  }
+  const std::size_t first = returns ? 1 : 0;
+  d.expect_operands(first + (swap ? 3 : 2) + (policy ? 1 : 0));
+  const Type held = isa::is_float(t) && isa::bits(t) == 16 ? Type::b16 : t;
+  const Decoder::Address a = d.address(d.operand(first), space);
+  const Slot b = d.source(d.operand(first + 1), held);
+  const Slot c = swap ? d.source(d.operand(first + 2), held) : zero_slot;
+  const Slot to = returns ? d.result(d.operand(0), held) : sink_slot;
+  Instruction& i = d.emit(handlers().atomic(op, {t}), {to}, {a.base, b, c}, Kind::memory);
+  i.imm = a.offset;
+  i.aux = d.access_bits(a);
+  i.definedness = Definedness::own;
+}
+
+/// Prefetches move no data that a thread sees: the address operand is checked, then dropped.
+void decode_prefetch(Decoder& d) {
+  d.expect_operands(1, 3);
+  Modifiers& m = d.modifiers();
+  const AddressSpace space = space_of(d);
+  m.take_one({"L1", "L2"});
+  m.take_one({"L2::evict_last", "L2::evict_normal"});
+  m.take_one({"tensormap"});
+  d.address(d.operand(0), space);
+}
+
+}  // namespace
+
+bool decode_memory(Decoder& d, std::string_view op) {
+  if (op == "ld" || op == "ldu") return decode_ld(d), true;
+  if (op == "st") return decode_st(d), true;
+  if (op == "atom") return decode_atomic(d, true), true;
+  if (op == "red") return decode_atomic(d, false), true;
+  if (op == "prefetch" || op == "prefetchu") return decode_prefetch(d), true;
+  return false;
+}
+
+}  // namespace ptxmill::emu

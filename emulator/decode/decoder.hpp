@@ -1,0 +1,184 @@
+// Turns the body of an entry into instructions of the interpreter.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "emulator/decode/module.hpp"
+#include "emulator/decode/scope.hpp"
+#include "emulator/lanes/handlers.hpp"
+#include "emulator/syntax/ast.hpp"
+#include "emulator/syntax/diagnostics.hpp"
+
+namespace ptxmill::emu {
+
+/// The modifiers of one instruction, taken one by one; what nobody takes is an error.
+class Modifiers {
+ public:
+  explicit Modifiers(const std::vector<std::string_view>& words);
+
+  bool take(std::string_view word);
+  /// The first of `words` that is there, or empty.
+  std::string_view take_one(std::initializer_list<std::string_view> words);
+  /// The next type; types close the list of modifiers.
+  std::optional<isa::Type> take_type();
+  bool has(std::string_view word) const;
+  /// The first that nobody took, or empty.
+  std::string_view left() const;
+
+ private:
+  std::vector<std::string_view> words_;  ///< taken ones are empty
+};
+
+/// Module-wide facts that the bodies refer to.
+struct ModuleContext {
+  const ast::Module* ast = nullptr;
+  Module* module = nullptr;
+  std::map<std::string_view, Symbol> variables;
+  std::map<std::string_view, const ast::Function*> functions;
+};
+
+class Decoder {
+ public:
+  Decoder(const ModuleContext& context, Diagnostics& diagnostics, Kernel& kernel);
+
+  /// Decodes the entry; complaints go to the diagnostics.
+  void run(const ast::Function& entry);
+
+  // What the decoding functions of the instructions use (decode_*.cpp). They throw SyntaxError.
+  const ast::Instruction& instruction() const { return *current_; }
+  Modifiers& modifiers() { return *modifiers_; }
+  std::size_t operand_count() const { return current_->operands.size(); }
+  const ast::Operand& operand(std::size_t i) const { return current_->operands[i]; }
+  void expect_operands(std::size_t least, std::size_t most) const;
+  void expect_operands(std::size_t n) const { expect_operands(n, n); }
+  /// The type modifier, which must be there.
+  isa::Type type();
+
+  [[noreturn]] void mismatch() const;
+  [[noreturn]] void unsupported(std::string_view what) const;
+  [[noreturn]] void fail(Position at, std::string message) const;
+
+  /// The slot that holds a source operand, seen as type `t`.
+  Slot source(const ast::Operand& o, isa::Type t);
+  /// The slot of a predicate operand; `!p` and constants included.
+  Slot predicate(const ast::Operand& o);
+  /// The slot of a destination register of type `t`; `_` where that is allowed.
+  Slot result(const ast::Operand& o, isa::Type t);
+  /// The register that an operand names, of whatever type. Null for anything else.
+  const Symbol* register_of(const ast::Operand& o);
+
+  /// A slot of 1, 32 or 64 bits a lane with the same value in all; `variable` as ConstantSlot's.
+  Slot constant(int bits, std::uint64_t value, int variable = -1);
+  Slot special(Special s);
+  Slot temporary(isa::Type t);
+  Slot carry();
+
+  /// Appends an instruction under the current guard. A null handler is "unsupported".
+  Instruction& emit(Handler handler, std::initializer_list<Slot> results,
+                    std::initializer_list<Slot> sources, Kind kind = Kind::plain);
+
+  /// The base slot, offset and space of a memory operand.
+  struct Address {
+    Slot base = zero_slot;
+    std::int64_t offset = 0;
+    bool wide = true;  ///< the base has 64 bits
+    AddressSpace space = AddressSpace::generic;
+  };
+  /// `space` is what the instruction says; a variable of another space is an error.
+  Address address(const ast::Operand& o, AddressSpace space);
+  /// Address bits of `Instruction::aux`.
+  std::uint32_t access_bits(const Address& a);
+  /// The address of a variable as a constant of 32 or 64 bits.
+  Slot address_constant(const Symbol& variable, std::int64_t offset, int bits);
+
+  /// Emits a branch to a label that is defined later or earlier.
+  void emit_branch(std::uint32_t label);
+  std::uint32_t label(const ast::Operand& o);
+  const ast::BranchTargets& branch_targets(const ast::Operand& o);
+  Kernel& kernel() { return kernel_; }
+  void emit_return();
+  void emit_table_branch(const ast::BranchTargets& targets, Slot index);
+  void inline_call(const ast::Function& callee, const std::vector<ast::Operand>& results,
+                   const std::vector<ast::Operand>& arguments);
+  const ast::Function* function(std::string_view name) const;
+
+ private:
+  struct Fixup {
+    std::size_t instruction;
+    std::uint32_t label;
+  };
+  struct TableFixup {
+    std::size_t table;
+    std::vector<std::uint32_t> labels;
+  };
+
+  void declare_params(const ast::Function& entry);
+  const Symbol* find(std::string_view name);
+  void decode_body(const ast::Function& f);
+  void decode_statement(const ast::Statement& s);
+  void declare_labels(const ast::Function& f);
+  void open_scope();
+  void declare(const ast::Register& r);
+  void declare(const ast::Variable& v);
+  void declare_shared(const ast::Variable& v);
+  void declare_local(const ast::Variable& v);
+  void decode(const ast::Instruction& i);
+  void decode_guarded(const ast::Instruction& i);
+  void finish();
+  void copy_argument(Slot to, Slot from, isa::Type t);
+  Slot constant_operand(const ast::Operand& o, isa::Type t);
+  std::optional<Slot> special_operand(const ast::Operand& o, isa::Type t);
+  void emit_fixup(std::uint32_t label);
+
+  const ModuleContext& context_;
+  Diagnostics& diagnostics_;
+  Kernel& kernel_;
+  Scopes scopes_;
+
+  const ast::Instruction* current_ = nullptr;
+  Modifiers* modifiers_ = nullptr;
+  Slot guard_ = zero_slot;
+  bool guarded_ = false, guard_negated_ = false;
+
+  std::map<std::tuple<int, std::uint64_t, int>, Slot> constants_;
+  std::map<Special, Slot> specials_;
+  std::array<std::vector<Slot>, 3> temporaries_;
+  std::array<std::size_t, 3> temporaries_used_{};
+  Slot carry_ = 0;
+
+  // Labels of the body being decoded, by scope; `scope_serial_` numbers scopes as they open.
+  std::vector<std::int64_t> label_places_;
+  std::vector<std::map<std::string_view, std::uint32_t>> label_scopes_;
+  std::size_t scope_serial_ = 0;
+  std::vector<Fixup> fixups_;
+  std::vector<TableFixup> table_fixups_;
+
+  std::vector<const ast::Function*> call_stack_;
+  std::uint32_t return_label_ = 0;
+  std::uint32_t hint_ = 0;
+  std::uint64_t static_shared_ = 0, local_bytes_ = 0, extern_shared_align_ = 1;
+};
+
+/// Marks a ConstantSlot that counts from the start of dynamic shared memory.
+inline constexpr int in_dynamic_shared = -2;
+
+/// Decodes the current instruction. False where the opcode is unknown.
+bool decode_arithmetic(Decoder& d, std::string_view opcode);
+bool decode_logic(Decoder& d, std::string_view opcode);
+bool decode_data(Decoder& d, std::string_view opcode);
+bool decode_memory(Decoder& d, std::string_view opcode);
+bool decode_control(Decoder& d, std::string_view opcode);
+
+/// What the operand types of an instruction of type `t` may be declared as.
+bool compatible(isa::Type declared, isa::Type t);
+
+}  // namespace ptxmill::emu

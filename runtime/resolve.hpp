@@ -1,0 +1,39 @@
+// Finding the kernel of a library that computes an op.
+#pragma once
+
+#include <initializer_list>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "runtime/library.hpp"
+
+namespace ptxmill::rt {
+
+struct RequestedDType {
+  std::string_view name;  ///< `dtype`, `weight_dtype`, ...
+  DType dtype;
+};
+
+struct RequestedOption {
+  std::string_view name;
+  std::variant<bool, double, std::string_view> value;
+};
+
+/// What an op needs of a kernel.
+struct OpRequest {
+  std::string_view template_name;
+  std::span<const RequestedDType> dtypes;  ///< one not listed is as `dtype`
+  std::span<const RequestedOption> options;
+  std::span<const Dim> dims;
+};
+
+/// The most specific kernel of `library` that meets the request on the library's device: of its
+/// template, with its dtypes, with every option that is named having that value, and with every
+/// dimension either fixed to the requested value or dynamic and taking it. More matching fixed
+/// dimensions are preferred, then more constrained dynamic ones, then the earlier name. Remembered
+/// for the next request alike. Throws `not_found`, saying what keeps the nearest kernels from it.
+Kernel resolve(const KernelLibrary& library, const OpRequest& request);
+
+}  // namespace ptxmill::rt

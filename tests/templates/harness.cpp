@@ -1,0 +1,56 @@
+#include "tests/templates/harness.hpp"
+
+#include <doctest/doctest.h>
+
+#include "generator/cli/generate.hpp"
+
+namespace ptxmill::test {
+namespace {
+
+std::string spec_text(const std::string& kernels, const std::string& blocks) {
+  return R"({"schema_version": 1, "library": "test", "targets": ["sm_80"], "kernels": [)" "\n" +
+         kernels + "\n], \"blocks\": [" + blocks + "]}\n";
+}
+
+}  // namespace
+
+struct GeneratedLibrary::State {
+  cli::Files files;
+  std::vector<std::string> paths;
+  std::vector<rt::EmbeddedFile> embedded;
+  std::unique_ptr<rt::KernelLibrary> library;
+};
+
+GeneratedLibrary::GeneratedLibrary(const rt::Device& device, const std::string& kernels,
+                                   const std::string& blocks)
+    : state_(std::make_unique<State>()) {
+  spec::Problems problems("test.json");
+  const auto declared = cli::read_spec(spec_text(kernels, blocks), {}, problems);
+  REQUIRE_MESSAGE(declared.has_value(), problems.text());
+  state_->files = cli::generate(*declared);
+  const std::string root = "test/";
+  state_->paths.reserve(state_->files.size());
+  for (const auto& [path, bytes] : state_->files) {
+    state_->paths.push_back(path.substr(root.size()));
+    state_->embedded.push_back({state_->paths.back(), bytes});
+  }
+  const rt::Embedded embedded{state_->files.at("test/manifest.json"), state_->embedded};
+  state_->library = std::make_unique<rt::KernelLibrary>(rt::KernelLibrary::open(device, embedded));
+}
+
+GeneratedLibrary::~GeneratedLibrary() = default;
+GeneratedLibrary::GeneratedLibrary(GeneratedLibrary&&) noexcept = default;
+
+const rt::KernelLibrary& GeneratedLibrary::library() const { return *state_->library; }
+
+const std::string& GeneratedLibrary::ptx(const std::string& entry) const {
+  return state_->files.at("test/sm_80/" + entry + ".ptx");
+}
+
+std::string problems_of(const std::string& kernels, const std::string& blocks) {
+  spec::Problems problems("test.json");
+  cli::read_spec(spec_text(kernels, blocks), {}, problems);
+  return problems.text();
+}
+
+}  // namespace ptxmill::test
