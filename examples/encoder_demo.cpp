@@ -51,7 +51,8 @@ reference::Weights random_weights(const rt::Block& block, std::mt19937& generato
   return weights;
 }
 
-rt::Tensors upload(const rt::Stream& stream, const rt::Block& block, const reference::Weights& weights) {
+rt::Tensors upload(const rt::Stream& stream, const rt::Block& block,
+                   const reference::Weights& weights) {
   rt::Tensors tensors;
   for (const rt::PlanWeight& w : block.info().weights)
     if (const auto it = weights.find(w.name); it != weights.end())
@@ -60,7 +61,8 @@ rt::Tensors upload(const rt::Stream& stream, const rt::Block& block, const refer
 }
 
 /// Microseconds of one forward pass: the mean over replays of a captured graph.
-double microseconds(const rt::Device& device, const rt::Stream& stream, int repeats, const std::function<void()>& forward) {
+double microseconds(const rt::Device& device, const rt::Stream& stream, int repeats,
+                    const std::function<void()>& forward) {
   const rt::Graph graph = rt::Graph::capture(stream, forward);
   graph.launch(stream);
   stream.synchronize();
@@ -86,7 +88,8 @@ int run(const std::string& directory, std::int64_t seq_len) {
 
   std::mt19937 generator(2022);
   const reference::Weights weights = random_weights(encoder.block(), generator);
-  const std::vector<float> input = random_values(generator, static_cast<std::size_t>(seq_len * d_model), 1.f);
+  const std::vector<float> input =
+      random_values(generator, static_cast<std::size_t>(seq_len * d_model), 1.f);
   encoder.prepare(stream, upload(stream, encoder.block(), weights), 1, seq_len);
   const rt::Tensor x = rt::Tensor::from_host(stream, input, {1, seq_len, d_model});
   const rt::Tensor out = rt::Tensor::empty(stream, rt::DType::f32, {1, seq_len, d_model});
@@ -97,12 +100,14 @@ int run(const std::string& directory, std::int64_t seq_len) {
   stream.synchronize();
   const rt::Counters moved = rt::counters();
   const std::vector<float> result = out.to_host<float>(stream);
-  const double us = microseconds(device, stream, emulated ? 1 : 200, [&] { encoder.forward(stream, x, out); });
+  const double us =
+      microseconds(device, stream, emulated ? 1 : 200, [&] { encoder.forward(stream, x, out); });
 
   reference::EncoderBlock problem;
   problem.seq_len = static_cast<std::size_t>(seq_len);
   problem.d_model = static_cast<std::size_t>(d_model);
-  problem.heads = static_cast<std::size_t>(std::get<double>(encoder.block().info().config.at("heads")));
+  problem.heads =
+      static_cast<std::size_t>(std::get<double>(encoder.block().info().config.at("heads")));
   problem.ffn_dim = weights.at("fc1.bias").size();
   const reference::Expected expected = reference::expect_encoder_block(problem, input, weights);
   double worst = 0, allowed = 0;
@@ -113,13 +118,17 @@ int run(const std::string& directory, std::int64_t seq_len) {
     worst = std::max(worst, error);
     allowed = std::max(allowed, expected.bound[i]);
   }
-  std::printf("  input          [1, %lld, %lld] f32\n", static_cast<long long>(seq_len), static_cast<long long>(d_model));
-  std::printf("  largest error  %.3g against double precision; allowed is %.3g: %s\n", worst, allowed, within ? "ok" : "WRONG");
+  std::printf("  input          [1, %lld, %lld] f32\n", static_cast<long long>(seq_len),
+              static_cast<long long>(d_model));
+  std::printf("  largest error  %.3g against double precision; allowed is %.3g: %s\n", worst,
+              allowed, within ? "ok" : "WRONG");
   std::printf("  launches       %llu\n", static_cast<unsigned long long>(moved.launches));
-  std::printf("  bytes moved    %llu to the device, %llu to the host\n", static_cast<unsigned long long>(moved.bytes_to_device),
+  std::printf("  bytes moved    %llu to the device, %llu to the host\n",
+              static_cast<unsigned long long>(moved.bytes_to_device),
               static_cast<unsigned long long>(moved.bytes_to_host));
   std::printf("  allocations    %llu\n", static_cast<unsigned long long>(moved.allocations));
-  std::printf("  time           %.1f us%s\n", us, emulated ? " on the CPU, by the emulated driver" : ", mean of 200 graph replays");
+  std::printf("  time           %.1f us%s\n", us,
+              emulated ? " on the CPU, by the emulated driver" : ", mean of 200 graph replays");
   return within ? 0 : 1;
 }
 

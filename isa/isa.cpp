@@ -3,7 +3,6 @@
 namespace ptxmill::isa {
 namespace {
 
-
 #define PTX_SHAPE(name, ...) \
   constexpr OperandRule shape_##name[] = {__VA_ARGS__ __VA_OPT__(, ){Role::label, Is::none}};
 #include "isa/shapes.def"
@@ -33,20 +32,20 @@ struct Release {
   int ptx;
   int driver;
 };
-constexpr Release releases[] = {
-    {60, 9000},  {61, 9010},  {62, 9020},  {63, 10000}, {64, 10010}, {65, 10020}, {70, 11000},
-    {71, 11010}, {72, 11020}, {73, 11030}, {74, 11040}, {75, 11050}, {76, 11060}, {77, 11070},
-    {78, 11080}, {80, 12000}, {81, 12010}, {82, 12020}, {83, 12030}, {84, 12040}, {85, 12050},
-    {86, 12070}, {87, 12080}, {88, 12090}, {90, 13000}};
+constexpr Release releases[] = {{60, 9000},  {61, 9010},  {62, 9020},  {63, 10000}, {64, 10010},
+                                {65, 10020}, {70, 11000}, {71, 11010}, {72, 11020}, {73, 11030},
+                                {74, 11040}, {75, 11050}, {76, 11060}, {77, 11070}, {78, 11080},
+                                {80, 12000}, {81, 12010}, {82, 12020}, {83, 12030}, {84, 12040},
+                                {85, 12050}, {86, 12070}, {87, 12080}, {88, 12090}, {90, 13000}};
 
 struct TargetIntroduced {
   int sm;
   bool arch_specific;
   int ptx;
 };
-constexpr TargetIntroduced targets[] = {{70, false, 60}, {75, false, 63}, {80, false, 70},
-                                        {86, false, 71}, {87, false, 74}, {89, false, 78},
-                                        {90, false, 78}, {90, true, 80},  {100, false, 86},
+constexpr TargetIntroduced targets[] = {{70, false, 60}, {75, false, 63},  {80, false, 70},
+                                        {86, false, 71}, {87, false, 74},  {89, false, 78},
+                                        {90, false, 78}, {90, true, 80},   {100, false, 86},
                                         {100, true, 86}, {120, false, 87}, {120, true, 87}};
 }  // namespace
 

@@ -19,7 +19,7 @@ enum class Role : std::uint8_t {
   pair,       ///< {a, b}: a vector of two registers
   quad,       ///< {a, b, c, d}
   label,
-  symbol,     ///< the name of a variable
+  symbol,  ///< the name of a variable
 };
 
 /// The type of an operand, relative to the type suffix T of the instruction.
@@ -98,8 +98,9 @@ inline constexpr TypeSet words = u32 | s32 | u64 | s64;
 inline constexpr TypeSet memory = u8 | s8 | ints | bits | b8 | f32 | f64;
 
 inline constexpr Row rows[] = {
-#define PTX(method, spelled, shape, types, from, ptx, target, effect, needs)                  \
-  {Op::method, #method, spelled, Shape::shape, types, from, ptx, target, Effect::effect, Level::needs},
+#define PTX(method, spelled, shape, types, from, ptx, target, effect, needs) \
+  {Op::method, #method, spelled, Shape::shape,   types,                      \
+   from,       ptx,     target,  Effect::effect, Level::needs},
 #include "isa/isa.def"
 #undef PTX
 };
@@ -115,10 +116,11 @@ constexpr const Row& row(Op op) { return detail::rows[static_cast<int>(op)]; }
 /// (PTX ISA, "cvt").
 constexpr bool converts(const Row& row, Type to, Type from) {
   if (!row.types.contains(to) || !row.from.contains(from)) return false;
-  if (row.spelling == "cvt.rn") return is_float(to) && (!is_float(from) || bits(to) < bits(from));
+  const int to_bits = to == Type::f16x2 || to == Type::bf16x2 ? 16 : bits(to);
+  if (row.spelling == "cvt.rn") return is_float(to) && (!is_float(from) || to_bits < bits(from));
   const bool integer_rounding = row.spelling != "cvt";
   if (integer_rounding) return is_float(from) && (!is_float(to) || to == from);
-  return is_float(to) == is_float(from) && (!is_float(to) || bits(to) > bits(from));
+  return is_float(to) == is_float(from) && (!is_float(to) || to_bits > bits(from));
 }
 
 /// A special register (PTX ISA, "Special Registers").

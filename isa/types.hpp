@@ -1,4 +1,5 @@
-// The fundamental types of PTX (PTX ISA, "Fundamental Types") as a small enumeration and sets of it.
+// The fundamental types of PTX (PTX ISA, "Fundamental Types") as a small enumeration and sets of
+// it.
 #pragma once
 
 #include <cstdint>
@@ -8,22 +9,39 @@ namespace ptxmill::isa {
 
 /// A PTX fundamental type, or a packed one.
 enum class Type : std::uint8_t {
-  pred, b8, b16, b32, b64, u8, u16, u32, u64, s8, s16, s32, s64, f16, bf16, f32, f64, f16x2, bf16x2
+  pred,
+  b8,
+  b16,
+  b32,
+  b64,
+  u8,
+  u16,
+  u32,
+  u64,
+  s8,
+  s16,
+  s32,
+  s64,
+  f16,
+  bf16,
+  f32,
+  f64,
+  f16x2,
+  bf16x2
 };
 inline constexpr int type_count = 19;
 
 /// The spelling in PTX, without the dot.
 constexpr std::string_view spelling(Type t) {
-  constexpr std::string_view names[] = {"pred", "b8",  "b16", "b32", "b64", "u8",    "u16",
-                                        "u32",  "u64", "s8",  "s16", "s32", "s64",   "f16",
+  constexpr std::string_view names[] = {"pred", "b8",  "b16", "b32",   "b64",   "u8",  "u16",
+                                        "u32",  "u64", "s8",  "s16",   "s32",   "s64", "f16",
                                         "bf16", "f32", "f64", "f16x2", "bf16x2"};
   return names[static_cast<int>(t)];
 }
 
 /// Size in bits; a predicate counts as 1.
 constexpr int bits(Type t) {
-  constexpr int sizes[] = {1,  8,  16, 32, 64, 8,  16, 32, 64, 8,
-                           16, 32, 64, 16, 16, 32, 64, 32, 32};
+  constexpr int sizes[] = {1, 8, 16, 32, 64, 8, 16, 32, 64, 8, 16, 32, 64, 16, 16, 32, 64, 32, 32};
   return sizes[static_cast<int>(t)];
 }
 
@@ -58,7 +76,8 @@ constexpr Type widened(Type t) {
 class TypeSet {
  public:
   constexpr TypeSet() = default;
-  constexpr TypeSet(Type t) : mask_(1u << static_cast<int>(t)) {}  // NOLINT(google-explicit-constructor)
+  constexpr TypeSet(Type t)
+      : mask_(1u << static_cast<int>(t)) {}  // NOLINT(google-explicit-constructor)
   constexpr bool contains(Type t) const { return (mask_ >> static_cast<int>(t)) & 1u; }
   constexpr bool empty() const { return mask_ == 0; }
   friend constexpr TypeSet operator|(TypeSet a, TypeSet b) { return TypeSet(a.mask_ | b.mask_); }

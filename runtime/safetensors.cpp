@@ -98,12 +98,6 @@ void check_cover(std::vector<Placed>& placed, std::uint64_t size, const std::str
                                            placed.empty() ? "" : "'"));
 }
 
-struct Mapping {
-  void* address;
-  std::size_t size;
-  ~Mapping() { munmap(address, size); }
-};
-
 }  // namespace
 
 Safetensors Safetensors::open(const std::string& path) {
@@ -121,7 +115,9 @@ Safetensors Safetensors::open(const std::string& path) {
     throw Error(ErrorCode::not_found, concat("cannot map ", path, ": ", std::strerror(errno)));
   Safetensors result;
   result.name_ = path;
-  if (address != nullptr) result.mapping_ = std::make_shared<const Mapping>(Mapping{address, size});
+  if (address != nullptr)
+    result.mapping_ = std::shared_ptr<const void>(
+        address, [size](const void* held) { munmap(const_cast<void*>(held), size); });
   result.read({static_cast<const std::byte*>(address), size});
   return result;
 }
@@ -189,32 +185,38 @@ void write_safetensors(const std::string& path,
                        const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) header[metadata_key] = metadata;
+  using Item = std::pair<const std::string, SafetensorsEntry>;
+  std::vector<const Item*> order;
+  for (const Item& item : entries) order.push_back(&item);
+  std::stable_sort(order.begin(), order.end(), [](const Item* a, const Item* b) {
+    return size_of(a->second.dtype) > size_of(b->second.dtype);
+  });
   std::uint64_t at = 0;
-  for (const auto& [name, entry] : entries) {
+  for (const Item* item : order) {
+    const SafetensorsEntry& entry = item->second;
     if (byte_size(entry) != entry.bytes.size())
       throw Error(ErrorCode::invalid_argument,
-                  concat("write_safetensors: tensor '", name, "' has ", entry.bytes.size(),
+                  concat("write_safetensors: tensor '", item->first, "' has ", entry.bytes.size(),
                          " bytes, which its shape and dtype do not"));
-    header[name] = {{"dtype", std::find_if(std::begin(type_names), std::end(type_names),
-                                           [&](const TypeName& row) {
-                                             return row.dtype == entry.dtype;
-                                           })
-                                  ->name},
-                    {"shape", entry.shape},
-                    {"data_offsets", {at, at + entry.bytes.size()}}};
+    const TypeName* type =
+        std::find_if(std::begin(type_names), std::end(type_names),
+                     [&](const TypeName& row) { return row.dtype == entry.dtype; });
+    header[item->first] = {{"dtype", type->name},
+                           {"shape", entry.shape},
+                           {"data_offsets", {at, at + entry.bytes.size()}}};
     at += entry.bytes.size();
   }
   std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');
+  text.resize((text.size() + length_bytes - 1) / length_bytes * length_bytes, ' ');
   std::array<char, length_bytes> length{};
   for (std::size_t i = 0; i < length_bytes; ++i)
     length[i] = static_cast<char>(std::uint64_t{text.size()} >> (8 * i) & 0xff);
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
   out.write(length.data(), length.size());
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
-  for (const auto& [name, entry] : entries)
-    out.write(reinterpret_cast<const char*>(entry.bytes.data()),
-              static_cast<std::streamsize>(entry.bytes.size()));
+  for (const Item* item : order)
+    out.write(reinterpret_cast<const char*>(item->second.bytes.data()),
+              static_cast<std::streamsize>(item->second.bytes.size()));
   out.flush();
   if (!out) throw Error(ErrorCode::not_found, concat("cannot write ", path));
 }

@@ -53,8 +53,8 @@ class Safetensors {
   std::map<std::string, std::string> metadata_;
 };
 
-/// Writes the tensors in the order of their names, aligned to 8 bytes, so that the same tensors give
-/// the same file. Throws `invalid_argument` where the bytes of a tensor do not fit its shape,
+/// Writes the tensors, those of wider elements first and then by name, so that each is aligned and
+/// the same tensors give the same file. Throws `invalid_argument` where the bytes of a tensor do not fit its shape,
 /// `not_found` where the file cannot be written.
 void write_safetensors(const std::string& path,
                        const std::map<std::string, SafetensorsEntry, std::less<>>& entries,

@@ -16,9 +16,9 @@ namespace ptxmill::kernels {
 
 /// A kernel that a plan asks for: the spec entry it would have had, as JSON text of its fields.
 struct PlannedKernel {
-  std::string role;      ///< the kernel's name is <block>__<role>
+  std::string role;  ///< the kernel's name is <block>__<role>
   std::string family;
-  std::string fields;    ///< a JSON object
+  std::string fields;  ///< a JSON object
 };
 
 /// A tensor of the plan, or a place in one.
@@ -112,7 +112,9 @@ struct BlockRegistration {
 /// Registers a block class: PTXMILL_BLOCK(Encoder, "encoder", "A transformer encoder layer.")
 #define PTXMILL_BLOCK(Class, family, doc)                            \
   static const ::ptxmill::kernels::BlockRegistration block_##Class { \
-    { family, doc, [] { return std::make_unique<Class>(); } }        \
+    {                                                                \
+      family, doc, [] { return std::make_unique<Class>(); }          \
+    }                                                                \
   }
 
 }  // namespace ptxmill::kernels

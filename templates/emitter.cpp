@@ -14,7 +14,8 @@ F32 widen(Emitter& k, Dtype dtype, const Val<ptx::u16>& bits, Where where) {
 }
 
 Val<ptx::u16> narrow(Emitter& k, Dtype dtype, const In<ptx::f32>& value) {
-  const F32 v = value.is_literal() ? k.constant<ptx::f32>(value) : F32(*value.recorder, value.operand.reg);
+  const F32 v =
+      value.is_literal() ? k.constant<ptx::f32>(value) : F32(*value.recorder, value.operand.reg);
   if (dtype == Dtype::f16) return k.as<ptx::u16>(k.cvt_rn<ptx::f16>(v, value.where));
   return k.as<ptx::u16>(k.cvt_rn_bf16<ptx::bf16>(v, value.where));
 }
@@ -57,7 +58,8 @@ ElementPtr operator+(const ElementPtr& p, const In<ptx::u32>& index) {
   const Operand size = Operand::literal(std::int64_t{bytes}, isa::Type::u32);
   return {p.dtype_,
           ptx::record<ptx::u32, ptx::u64>(p.base_.recorder(), Op::mad_wide,
-                                          {index.operand, size, Operand::of(p.base_.id())}, index.where),
+                                          {index.operand, size, Operand::of(p.base_.id())},
+                                          index.where),
           p.offset_};
 }
 
@@ -65,11 +67,13 @@ ElementPtr operator+(const ElementPtr& p, const U64& index) {
   const Operand size = Operand::literal(std::int64_t{spec::size_bytes(p.dtype_)}, isa::Type::u64);
   return {p.dtype_,
           ptx::record<ptx::u64>(p.base_.recorder(), Op::mad_lo,
-                                {Operand::of(index.id()), size, Operand::of(p.base_.id())}, Where::here()),
+                                {Operand::of(index.id()), size, Operand::of(p.base_.id())},
+                                Where::here()),
           p.offset_};
 }
 
-Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& declared, const Form& form)
+Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& declared,
+                 const Form& form)
     : Kernel(entry, target) {
   for (const Argument* a : declared.arguments()) {
     if (!a->present()) continue;
@@ -85,7 +89,8 @@ Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& d
       if (d->is_static())
         dims_.emplace(d, Extent(d->get()));
       else
-        dims_.emplace(d, Extent(scalar_param<ptx::u32>(d->name(), static_cast<std::uint32_t>(declared.divisor(form, *d)))));
+        dims_.emplace(d, Extent(scalar_param<ptx::u32>(
+                             d->name(), static_cast<std::uint32_t>(declared.divisor(form, *d)))));
     }
 }
 
@@ -106,7 +111,8 @@ void Emitter::store(const ElementPtr& p, const In<ptx::f32>& value) {
   if (p.dtype() == Dtype::f32)
     store(p.as<ptx::f32>(), value, value.where);
   else
-    store(p.as<ptx::u16>(), In<ptx::u16>(narrow(*this, p.dtype(), value), value.where), value.where);
+    store(p.as<ptx::u16>(), In<ptx::u16>(narrow(*this, p.dtype(), value), value.where),
+          value.where);
 }
 
 void Emitter::store_vector(const ElementPtr& p, const std::vector<F32>& values, Where where) {

@@ -48,23 +48,30 @@ class Extent : public ptx::Operators<ptx::u32> {
   bool is(std::int64_t n) const { return is_static() && constant_ == n; }
 
   friend Extent operator+(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ + b.constant_) : Extent(a.in() + b.in());
+    return a.is_static() && b.is_static() ? Extent(a.constant_ + b.constant_)
+                                          : Extent(a.in() + b.in());
   }
   friend Extent operator-(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ - b.constant_) : Extent(a.in() - b.in());
+    return a.is_static() && b.is_static() ? Extent(a.constant_ - b.constant_)
+                                          : Extent(a.in() - b.in());
   }
   friend Extent operator*(const Extent& a, const Extent& b) {
     if (a.is(1)) return b;
     if (b.is(1)) return a;
-    return a.is_static() && b.is_static() ? Extent(a.constant_ * b.constant_) : Extent(a.in() * b.in());
+    return a.is_static() && b.is_static() ? Extent(a.constant_ * b.constant_)
+                                          : Extent(a.in() * b.in());
   }
   friend Extent operator/(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ / b.constant_) : Extent(a.in() / b.in());
+    return a.is_static() && b.is_static() ? Extent(a.constant_ / b.constant_)
+                                          : Extent(a.in() / b.in());
   }
   friend Extent operator%(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ % b.constant_) : Extent(a.in() % b.in());
+    return a.is_static() && b.is_static() ? Extent(a.constant_ % b.constant_)
+                                          : Extent(a.in() % b.in());
   }
-  friend Extent ceil_div(const Extent& a, std::int64_t b) { return (a + Extent(b - 1)) / Extent(b); }
+  friend Extent ceil_div(const Extent& a, std::int64_t b) {
+    return (a + Extent(b - 1)) / Extent(b);
+  }
 
  private:
   std::int64_t constant_ = 0;
@@ -74,12 +81,15 @@ class Extent : public ptx::Operators<ptx::u32> {
 /// A pointer to elements whose type the spec decides. Loads convert to f32, stores from it.
 class ElementPtr {
  public:
-  ElementPtr(Dtype dtype, U64 base, std::int64_t offset_bytes) : dtype_(dtype), base_(base), offset_(offset_bytes) {}
+  ElementPtr(Dtype dtype, U64 base, std::int64_t offset_bytes)
+      : dtype_(dtype), base_(base), offset_(offset_bytes) {}
   Dtype dtype() const { return dtype_; }
   const U64& base() const { return base_; }
   std::int64_t offset() const { return offset_; }
   template <class T>
-  GlobalPtr<T> as() const { return {base_, offset_}; }
+  GlobalPtr<T> as() const {
+    return {base_, offset_};
+  }
 
   friend ElementPtr operator+(const ElementPtr& p, const In<ptx::u32>& index);
   friend ElementPtr operator+(const ElementPtr& p, const U64& index);
@@ -111,7 +121,8 @@ class Emitter : public Kernel {
   std::vector<F32> load_vector(const ElementPtr& p, int n, Where where = Where::here());
   /// Rounds to the element type.
   void store(const ElementPtr& p, const In<ptx::f32>& value);
-  void store_vector(const ElementPtr& p, const std::vector<F32>& values, Where where = Where::here());
+  void store_vector(const ElementPtr& p, const std::vector<F32>& values,
+                    Where where = Where::here());
 
  private:
   std::map<const Dim*, Extent> dims_;

@@ -14,13 +14,14 @@ std::vector<Family>& registered() {
 
 }  // namespace
 
-Argument::Argument(Template& owner, std::string name, std::string doc, std::function<bool()> present)
+Argument::Argument(Template& owner, std::string name, std::string doc,
+                   std::function<bool()> present)
     : name_(std::move(name)), doc_(std::move(doc)), present_(std::move(present)) {
   owner.arguments_.push_back(this);
 }
 
-Tensor::Tensor(Template& owner, std::string name, Direction direction, const DtypeField& dtype, std::string doc,
-               std::function<Shape()> shape, std::function<bool()> present)
+Tensor::Tensor(Template& owner, std::string name, Direction direction, const DtypeField& dtype,
+               std::string doc, std::function<Shape()> shape, std::function<bool()> present)
     : Argument(owner, std::move(name), std::move(doc), std::move(present)),
       direction_(direction),
       dtype_(dtype),

@@ -56,8 +56,8 @@ class Argument {
 /// replaces the product of its extents where the layout is not dense.
 class Tensor : public Argument {
  public:
-  Tensor(Template& owner, std::string name, Direction direction, const DtypeField& dtype, std::string doc,
-         std::function<Shape()> shape, std::function<bool()> present = {});
+  Tensor(Template& owner, std::string name, Direction direction, const DtypeField& dtype,
+         std::string doc, std::function<Shape()> shape, std::function<bool()> present = {});
   Direction direction() const { return direction_; }
   Dtype dtype() const { return dtype_.get(); }
   Shape shape() const { return shape_(); }
@@ -139,9 +139,11 @@ struct Registration {
 };
 
 /// Registers a template class: PTXMILL_TEMPLATE(LayerNorm, "layer_norm", "Normalises each row.")
-#define PTXMILL_TEMPLATE(Class, family, doc)                    \
+#define PTXMILL_TEMPLATE(Class, family, doc)                           \
   static const ::ptxmill::kernels::Registration registration_##Class { \
-    { family, doc, [] { return std::make_unique<Class>(); } }   \
+    {                                                                  \
+      family, doc, [] { return std::make_unique<Class>(); }            \
+    }                                                                  \
   }
 
 }  // namespace ptxmill::kernels

@@ -149,9 +149,7 @@ void decode_shfl(Decoder& d) {
     const Operand& to = d.operand(0);
     const bool pair = to.kind == Operand::Kind::pair;
     const Slot value = d.result(pair ? to.parts[0] : to, t);
-    const Slot valid = pair ? d.result(to.parts[1], Type::pred) : sink_slot;
-    // A sink for the predicate must not be the slot that sinks the value.
-    const Slot p = valid == sink_slot ? d.temporary(Type::pred) : valid;
+    const Slot p = pair ? d.result(to.parts[1], Type::pred) : sink_slot;
     d.emit(handlers().shuffle(n.mode), {value, p},
            {d.source(d.operand(1), t), d.source(d.operand(2), Type::u32),
             d.source(d.operand(3), Type::u32), zero_slot, d.source(d.operand(4), Type::u32)},
@@ -179,8 +177,8 @@ void decode_vote(Decoder& d) {
                       : op == "any" ? WarpOp::vote_any
                       : op == "uni" ? WarpOp::vote_uni
                                     : WarpOp::vote_ballot;
-  emit_warp(d, vote, t, d.result(d.operand(0), t), d.temporary(Type::pred),
-            d.predicate(d.operand(1)), d.operand(2));
+  emit_warp(d, vote, t, d.result(d.operand(0), t), sink_slot, d.predicate(d.operand(1)),
+            d.operand(2));
 }
 
 void decode_match(Decoder& d) {
@@ -196,7 +194,7 @@ void decode_match(Decoder& d) {
   const Slot mask = d.result(pair ? to.parts[0] : to, Type::b32);
   const Slot p = pair ? d.result(to.parts[1], Type::pred) : sink_slot;
   emit_warp(d, op == "all" ? WarpOp::match_all : WarpOp::match_any, t, mask,
-            p == sink_slot ? d.temporary(Type::pred) : p, d.source(d.operand(1), t), d.operand(2));
+            p, d.source(d.operand(1), t), d.operand(2));
 }
 
 void decode_redux(Decoder& d) {
@@ -212,7 +210,7 @@ void decode_redux(Decoder& d) {
   d.expect_operands(3);
   for (const Named& n : all) {
     if (!d.modifiers().take(n.name)) continue;
-    emit_warp(d, n.op, t, d.result(d.operand(0), t), d.temporary(Type::pred),
+    emit_warp(d, n.op, t, d.result(d.operand(0), t), sink_slot,
               d.source(d.operand(1), t), d.operand(2));
     return;
   }
@@ -226,7 +224,7 @@ void decode_elect(Decoder& d) {
   if (to.kind != Operand::Kind::pair) d.mismatch();
   const Slot p = d.result(to.parts[1], Type::pred);
   emit_warp(d, WarpOp::elect, Type::b32, d.result(to.parts[0], Type::b32),
-            p == sink_slot ? d.temporary(Type::pred) : p, zero_slot, d.operand(1));
+            p, zero_slot, d.operand(1));
 }
 
 void decode_activemask(Decoder& d) {

@@ -72,8 +72,7 @@ CUresult allocate_ordered(Session& s, CUdeviceptr* pointer, std::size_t bytes, C
   if (pointer == nullptr) return CUDA_ERROR_INVALID_VALUE;
   *pointer = 0;
   if (bytes == 0) return CUDA_SUCCESS;
-  const Block* block =
-      s.driver.ledger->allocate(BlockKind::pool, bytes, stream->context->handle);
+  const Block* block = s.driver.ledger->allocate(BlockKind::pool, bytes, stream->context->handle);
   if (block == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
   *pointer = block->base;
   return CUDA_SUCCESS;

@@ -1,5 +1,5 @@
-// The CUDA Driver API's types, declared here so that no toolkit is needed. Names and numbers are the
-// binary interface's own; a test compares all of them with cuda.h where that is installed.
+// The CUDA Driver API's types, declared here so that no toolkit is needed. Names and numbers are
+// the binary interface's own; a test compares all of them with cuda.h where that is installed.
 #pragma once
 
 #include <cstddef>
@@ -71,6 +71,7 @@ union CUlaunchAttributeValue {
   } clusterDim;
   int programmaticStreamSerializationAllowed;
   int priority;
+  CUevent event;  // of an attribute that is not supported; it sets the alignment
 };
 
 struct CUlaunchAttribute {

@@ -56,9 +56,8 @@ bool invalidate_captures_of(Driver& driver, const Context& context) {
 bool conflicts_with_capture(const Driver& driver, const Stream& stream) {
   if (!stream.legacy) return false;
   const auto streams = capturing_streams(driver);
-  return std::any_of(streams.begin(), streams.end(), [&](const auto& s) {
-    return s->context == stream.context && s->blocking();
-  });
+  return std::any_of(streams.begin(), streams.end(),
+                     [&](const auto& s) { return s->context == stream.context && s->blocking(); });
 }
 
 bool invalidate_conflicting_captures(Driver& driver, const Stream& stream) {

@@ -7,11 +7,12 @@
 
 namespace ptxmill::emu::driver {
 
-/// For a call that a capture may forbid wherever it is made (allocation, synchronisation): the error
-/// where a capture forbids it to this thread. Such a call invalidates the capture.
+/// For a call that a capture may forbid wherever it is made (allocation, synchronisation): the
+/// error where a capture forbids it to this thread. Such a call invalidates the capture.
 api::CUresult refuse_unsafe_call(Driver& driver);
 
-/// Invalidates every capture in which a stream of the context takes part; tells whether there is one.
+/// Invalidates every capture in which a stream of the context takes part; tells whether there is
+/// one.
 bool invalidate_captures_of(Driver& driver, const Context& context);
 
 /// Whether the stream is a NULL stream whose implicit waits would reach into a capture: that of a

@@ -1,5 +1,6 @@
 // Copies and fills.
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "emulator/driver/streams.hpp"
@@ -24,8 +25,9 @@ class Access {
   Range operator()(DeviceAddress address, std::size_t bytes) {
     const Place place = driver_.ledger->locate(address, bytes);
     if (place.block == nullptr) {
-      driver_.report(std::string(what_) + ": the " + std::to_string(bytes) +
-                     " bytes at device address " + std::to_string(address) +
+      char where[32];
+      std::snprintf(where, sizeof(where), "0x%llx", static_cast<unsigned long long>(address));
+      driver_.report(std::string(what_) + ": the " + std::to_string(bytes) + " bytes at " + where +
                      " were freed before the operation ran");
       failed_ = true;
       return {};
@@ -110,7 +112,8 @@ class Fill final : public Operation {
     const std::size_t bytes = count_ * sizeof(T);
     const Range to = access(to_, bytes);
     if (access.failed()) return CUDA_ERROR_LAUNCH_FAILED;
-    for (std::size_t i = 0; i < count_; ++i) std::memcpy(to.bytes + i * sizeof(T), &value_, sizeof(T));
+    for (std::size_t i = 0; i < count_; ++i)
+      std::memcpy(to.bytes + i * sizeof(T), &value_, sizeof(T));
     std::memset(to.written, 1, bytes);
     return CUDA_SUCCESS;
   }

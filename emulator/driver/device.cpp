@@ -25,7 +25,8 @@ CUresult query(Call call, const void* out, CUdevice device, Body&& body) {
 int attribute_value(int attribute, const Machine& m, const Limits& l) {
   switch (attribute) {
 #define CU_ATTRIBUTE(name, number, value) \
-  case number: return static_cast<int>(value);
+  case number:                            \
+    return static_cast<int>(value);
 #include "emulator/driver/device_attributes.def"
 #undef CU_ATTRIBUTE
     default: return 0;

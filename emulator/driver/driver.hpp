@@ -39,8 +39,8 @@ struct Driver {
   const Limits* limits = nullptr;
   std::unique_ptr<Ledger> ledger;
   PoolSettings pool;
-  /// What every call returns once a kernel has faulted. As on hardware the whole process is affected,
-  /// not only the context (CUDA Driver API, CUresult: "the process must be terminated").
+  /// What every call returns once a kernel has faulted. As on hardware the whole process is
+  /// affected, not only the context (CUDA Driver API, CUresult: "the process must be terminated").
   api::CUresult lost = api::CUDA_SUCCESS;
 
   Registry<Context, api::CUcontext, 0x51> contexts;
@@ -59,8 +59,8 @@ struct Driver {
 
   /// The machine that the settings describe; before cuInit, what they would describe now.
   Machine machine() const;
-  /// Reads the settings and builds the device. CUDA_ERROR_INVALID_VALUE where a setting is malformed;
-  /// stderr says which.
+  /// Reads the settings and builds the device. CUDA_ERROR_INVALID_VALUE where a setting is
+  /// malformed; stderr says which.
   api::CUresult initialise();
   /// Back to the state before cuInit. Waits for host functions that run.
   void reset(Lock& lock);

@@ -1,4 +1,5 @@
-// What every entry point goes through: lock, initialisation, fault injection, context, sticky error.
+// What every entry point goes through: lock, initialisation, fault injection, context, sticky
+// error.
 #pragma once
 
 #include <memory>

@@ -15,8 +15,9 @@ extern "C" {
 #include "emulator/driver/entry_points.def"
 #undef CU_ENTRY
 
-/// Not part of the Driver API. Destroys every context, allocation, module and graph, forgets a fault,
-/// and leaves the driver uninitialised: the next cuInit reads the environment again. For tests.
+/// Not part of the Driver API. Destroys every context, allocation, module and graph, forgets a
+/// fault, and leaves the driver uninitialised: the next cuInit reads the environment again. For
+/// tests.
 PTXMILL_EMU_EXPORT void ptxmill_emu_reset(void);
 }
 

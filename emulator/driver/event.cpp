@@ -166,8 +166,8 @@ using namespace driver;
 
 CUresult cuEventCreate(CUevent* event, unsigned flags) {
   return enter(Call::cuEventCreate, Needs::context, [&](Session& s) -> CUresult {
-    constexpr unsigned known = CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING |
-                               CU_EVENT_INTERPROCESS;
+    constexpr unsigned known =
+        CU_EVENT_BLOCKING_SYNC | CU_EVENT_DISABLE_TIMING | CU_EVENT_INTERPROCESS;
     const bool untimed = (flags & CU_EVENT_DISABLE_TIMING) != 0;
     if (event == nullptr || (flags & ~known) != 0 ||
         ((flags & CU_EVENT_INTERPROCESS) != 0 && !untimed)) {
@@ -203,7 +203,8 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
 CUresult cuEventQuery(CUevent handle) {
   return enter(Call::cuEventQuery, Needs::live, [&](Session& s) -> CUresult {
     std::shared_ptr<Event> event;
-    if (const CUresult code = resolve_for_host(s, handle, &event); code != CUDA_SUCCESS) return code;
+    if (const CUresult code = resolve_for_host(s, handle, &event); code != CUDA_SUCCESS)
+      return code;
     return !event->marker || event->marker->done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
   });
 }
@@ -211,7 +212,8 @@ CUresult cuEventQuery(CUevent handle) {
 CUresult cuEventSynchronize(CUevent handle) {
   return enter(Call::cuEventSynchronize, Needs::live, [&](Session& s) -> CUresult {
     std::shared_ptr<Event> event;
-    if (const CUresult code = resolve_for_host(s, handle, &event); code != CUDA_SUCCESS) return code;
+    if (const CUresult code = resolve_for_host(s, handle, &event); code != CUDA_SUCCESS)
+      return code;
     const auto marker = event->marker;
     return marker ? s.driver.wait(s.lock, [&] { return marker->done; }) : CUDA_SUCCESS;
   });

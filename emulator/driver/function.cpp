@@ -63,7 +63,8 @@ CUresult set_attribute(const Driver& driver, Function& f, CUfunction_attribute a
       return set(&f.max_dynamic_shared, value, 0,
                  driver.settings.machine.max_shared_optin_bytes -
                      static_cast<int>(f.entry->static_shared_bytes));
-    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT: return set(&f.carveout, value, -1, 100);
+    case CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+      return set(&f.carveout, value, -1, 100);
     case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH:
       return set(&f.required_cluster[0], value, 0, most_blocks);
     case CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT:

@@ -8,9 +8,9 @@
 
 namespace ptxmill::emu::driver {
 
-/// Objects of one kind by handle. A handle is a number that looks like a pointer into unmapped memory
-/// and is never handed out twice, so a stale or made-up handle is found out instead of followed.
-/// `kind` tells the registries' handles apart.
+/// Objects of one kind by handle. A handle is a number that looks like a pointer into unmapped
+/// memory and is never handed out twice, so a stale or made-up handle is found out instead of
+/// followed. `kind` tells the registries' handles apart.
 template <class T, class Handle, std::uintptr_t kind>
 class Registry {
  public:
@@ -28,7 +28,9 @@ class Registry {
     return it == objects_.end() ? nullptr : it->second;
   }
 
-  bool erase(Handle handle) { return objects_.erase(reinterpret_cast<std::uintptr_t>(handle)) != 0; }
+  bool erase(Handle handle) {
+    return objects_.erase(reinterpret_cast<std::uintptr_t>(handle)) != 0;
+  }
 
   template <class Predicate>
   void erase_if(Predicate&& gone) {

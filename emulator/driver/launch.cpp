@@ -90,15 +90,15 @@ CUresult check_cluster(const Driver& driver, const Function& f, const Request& r
 CUresult check_shape(const Driver& driver, const Function& f, const Request& r) {
   const Machine& m = driver.settings.machine;
   const std::uint64_t threads = volume(r.block);
-  const auto most = static_cast<std::uint64_t>(
-      std::min(m.max_threads_per_block, f.entry->max_threads));
+  const auto most =
+      static_cast<std::uint64_t>(std::min(m.max_threads_per_block, f.entry->max_threads));
   if (!within(r.grid, max_grid_extent) || !within(r.block, max_block_extent) || threads > most ||
       r.dynamic_shared > static_cast<std::uint32_t>(f.max_dynamic_shared)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
   if (const CUresult code = check_cluster(driver, f, r); code != CUDA_SUCCESS) return code;
-  const auto resident = static_cast<std::uint64_t>(blocks_per_sm(
-      *driver.limits, *f.entry, static_cast<int>(threads), r.dynamic_shared));
+  const auto resident = static_cast<std::uint64_t>(
+      blocks_per_sm(*driver.limits, *f.entry, static_cast<int>(threads), r.dynamic_shared));
   if (resident == 0) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
   const std::uint64_t capacity = resident * static_cast<std::uint64_t>(m.sm_count);
   const bool too_large = r.cooperative && volume(r.grid) > capacity;
@@ -148,7 +148,8 @@ CUresult launch(Session& s, CUfunction handle, Request r) {
     if (r.cluster == Extent{0, 0, 0}) {
       std::copy_n(function->required_cluster, 3, r.cluster.begin());
     }
-    if (const CUresult code = check_shape(s.driver, *function, r); code != CUDA_SUCCESS) return code;
+    if (const CUresult code = check_shape(s.driver, *function, r); code != CUDA_SUCCESS)
+      return code;
     std::vector<std::byte> params;
     if (const CUresult code = read_params(*function->entry, r, &params); code != CUDA_SUCCESS) {
       return code;

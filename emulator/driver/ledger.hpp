@@ -51,8 +51,8 @@ class Ledger {
   /// Releases what a context leaves behind: everything of its own but pool memory.
   void release_owned_by(api::CUcontext owner);
 
-  /// The live block that holds [pointer, pointer + bytes). Unified addressing: `pointer` may also be
-  /// the host's address of page-locked memory; the place is at its device address.
+  /// The live block that holds [pointer, pointer + bytes). Unified addressing: `pointer` may also
+  /// be the host's address of page-locked memory; the place is at its device address.
   Place locate(api::CUdeviceptr pointer, std::size_t bytes);
   /// The page-locked block at a host address.
   Place locate_host(const void* pointer, std::size_t bytes);

@@ -1,4 +1,5 @@
-// Modules: PTX text in, functions and variables out, with the compiler's log as the driver gives it.
+// Modules: PTX text in, functions and variables out, with the compiler's log as the driver gives
+// it.
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -19,12 +20,15 @@ struct LogBuffer {
   char* text = nullptr;
   void** size = nullptr;
 
-  std::size_t capacity() const { return size == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(*size); }
+  std::size_t capacity() const {
+    return size == nullptr ? 0 : reinterpret_cast<std::uintptr_t>(*size);
+  }
 
-  /// Writes the text, cut to fit and terminated. The size counts the terminator; it is 0 where there
-  /// is nothing to say.
+  /// Writes the text, cut to fit and terminated. The size counts the terminator; it is 0 where
+  /// there is nothing to say.
   void write(std::string_view message) const {
     if (text == nullptr || size == nullptr) return;
+    while (message.ends_with('\n')) message.remove_suffix(1);
     const std::size_t room = capacity();
     if (room == 0) return;
     const std::size_t n = std::min(message.size(), room - 1);
@@ -85,8 +89,8 @@ CUresult compile(const Driver& driver, const void* image, Module* module, std::s
   module->program = Program::parse(text, machine, log, &unsupported);
   if (module->program) return CUDA_SUCCESS;
   const int needed = isa::driver_for_ptx(header->version);
-  const bool too_new = needed == 0 || needed > machine.driver_version;
-  return unsupported && too_new ? CUDA_ERROR_UNSUPPORTED_PTX_VERSION : CUDA_ERROR_INVALID_PTX;
+  const bool known = header->version >= 10 && needed != 0 && needed <= machine.driver_version;
+  return unsupported && !known ? CUDA_ERROR_UNSUPPORTED_PTX_VERSION : CUDA_ERROR_INVALID_PTX;
 }
 
 /// Allocates the module's variables. False where the memory is exhausted.

@@ -24,7 +24,7 @@ struct Context {
   unsigned flags = 0;
   bool primary = false;
   bool alive = false;
-  std::shared_ptr<Stream> legacy;                                  ///< the NULL stream
+  std::shared_ptr<Stream> legacy;                                 ///< the NULL stream
   std::map<std::thread::id, std::shared_ptr<Stream>> per_thread;  ///< CU_STREAM_PER_THREAD
 };
 
@@ -53,7 +53,7 @@ struct GraphExec {
 struct Capture {
   std::uint64_t id = 0;
   api::CUstreamCaptureMode mode = api::CU_STREAM_CAPTURE_MODE_GLOBAL;
-  std::thread::id thread;         ///< the one that began it
+  std::thread::id thread;          ///< the one that began it
   const Stream* origin = nullptr;  ///< the stream that it began in
   bool invalidated = false;
   bool ended = false;
@@ -73,8 +73,8 @@ struct Stream {
   bool legacy = false;
   std::deque<QueuedOperation> queue;  ///< the front one may be running
   bool running = false;
-  std::shared_ptr<Capture> capture;    ///< null where the stream does not capture
-  std::vector<std::size_t> frontier;   ///< the nodes that the next captured operation depends on
+  std::shared_ptr<Capture> capture;   ///< null where the stream does not capture
+  std::vector<std::size_t> frontier;  ///< the nodes that the next captured operation depends on
   std::vector<api::CUgraphNode> shown_frontier;  ///< what cuStreamGetCaptureInfo handed out
 
   /// Whether the stream and the NULL stream wait for each other's earlier work.
@@ -102,7 +102,7 @@ struct Module {
   api::CUmodule handle = nullptr;
   std::shared_ptr<Context> context;
   std::shared_ptr<const Program> program;
-  int target = 0;                         ///< 80 for .target sm_80
+  int target = 0;  ///< 80 for .target sm_80
   /// Addresses in the order of Program::variables().
   std::shared_ptr<const std::vector<DeviceAddress>> variables;
   std::map<std::string, std::shared_ptr<Function>, std::less<>> functions;

@@ -20,8 +20,8 @@ class Operation {
   /// Whether the operation can run now. One that waits for an event cannot until the event is done.
   virtual bool ready() const { return true; }
 
-  /// Does the work; may run many times when a graph holds the operation. `lock` is held on entry and
-  /// on return. A result other than CUDA_SUCCESS is a fault: the driver is lost from then on.
+  /// Does the work; may run many times when a graph holds the operation. `lock` is held on entry
+  /// and on return. A result other than CUDA_SUCCESS is a fault: the driver is lost from then on.
   virtual api::CUresult run(Driver& driver, Lock& lock) const = 0;
 };
 

@@ -53,7 +53,8 @@ class Reader {
 
   /// Stores the value that stands beside the matching word.
   template <class T>
-  void choice(const char* name, std::initializer_list<std::pair<std::string_view, T>> words, T* out) {
+  void choice(const char* name, std::initializer_list<std::pair<std::string_view, T>> words,
+              T* out) {
     const std::string_view value = text(name);
     if (value.empty()) return;
     std::string expected;
@@ -94,9 +95,8 @@ std::optional<FailRule> fail_rule(std::string_view text) {
     if (it == std::end(call_names)) return std::nullopt;
     rule.calls.push_back(static_cast<Call>(it - std::begin(call_names)));
   }
-  const bool allocates =
-      std::find(std::begin(allocating_calls), std::end(allocating_calls), rule.calls.front()) !=
-      std::end(allocating_calls);
+  const bool allocates = std::find(std::begin(allocating_calls), std::end(allocating_calls),
+                                   rule.calls.front()) != std::end(allocating_calls);
   rule.code = code.value_or(allocates ? api::CUDA_ERROR_OUT_OF_MEMORY : api::CUDA_ERROR_UNKNOWN);
   return rule;
 }

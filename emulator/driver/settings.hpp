@@ -41,11 +41,12 @@ using Environment = std::function<const char*(const char* name)>;
 ///   PTXMILL_EMU_DRIVER_VERSION      as cuDriverGetVersion counts: 13000
 ///   PTXMILL_EMU_MEMORY              device memory in bytes
 ///   PTXMILL_EMU_INSTRUCTION_BUDGET  warp instructions of one launch before it counts as hung
-///   PTXMILL_EMU_FAIL_CALL           cuMemAlloc_v2:3, alloc:5 or cuStreamCreate:1=CUDA_ERROR_UNKNOWN,
+///   PTXMILL_EMU_FAIL_CALL           cuMemAlloc_v2:3, alloc:5 or
+///   cuStreamCreate:1=CUDA_ERROR_UNKNOWN,
 ///                                   several separated by commas
 ///   PTXMILL_EMU_REPORT              a file to append findings to
-/// An empty variable counts as unset. Every malformed one adds a line to `errors` that names it, its
-/// value and what was expected.
+/// An empty variable counts as unset. Every malformed one adds a line to `errors` that names it,
+/// its value and what was expected.
 Settings read_settings(const Environment& environment, std::vector<std::string>* errors);
 
 }  // namespace ptxmill::emu::driver

@@ -11,7 +11,8 @@
 namespace ptxmill::cli {
 namespace {
 
-/// Every library's files, before anything is written: one that cannot be generated leaves all alone.
+/// Every library's files, before anything is written: one that cannot be generated leaves all
+/// alone.
 bool generate_all(const std::vector<Library>& libraries, std::vector<Files>& files) {
   for (const Library& library : libraries) {
     try {
@@ -43,7 +44,8 @@ int gen(const GenOptions& options) {
   for (std::size_t i = 0; i < libraries.size(); ++i) {
     try {
       const Written w = write(options.output, libraries[i].name, files[i]);
-      std::cerr << fmt::format("{}: {} written, {} unchanged, {} removed\n", libraries[i].name, w.written, w.unchanged, w.removed);
+      std::cerr << fmt::format("{}: {} written, {} unchanged, {} removed\n", libraries[i].name,
+                               w.written, w.unchanged, w.removed);
     } catch (const std::exception& e) {
       std::cerr << "error: " << libraries[i].name << " is left as it was: " << e.what() << "\n";
       return 3;
@@ -58,7 +60,8 @@ int check(const GenOptions& options) {
   std::vector<Files> files;
   if (libraries.empty() || !generate_all(libraries, files)) return 2;
   std::string all;
-  for (std::size_t i = 0; i < libraries.size(); ++i) all += difference(options.output, libraries[i].name, files[i]);
+  for (std::size_t i = 0; i < libraries.size(); ++i)
+    all += difference(options.output, libraries[i].name, files[i]);
   std::cout << all;
   return all.empty() ? 0 : 1;
 }

@@ -19,8 +19,9 @@ void list_families(std::ostream& out, const char* kind, const std::vector<Family
     out << fmt::format("{} {}: {}\n", kind, f.name, f.doc);
     const auto declared = f.make();
     for (const spec::Field* field : declared->fields())
-      out << fmt::format("    {:<16} {}{}\n", field->name(), field->doc(),
-                         field->required() ? " (required)" : fmt::format(" (default {})", field->value().dump()));
+      out << fmt::format(
+          "    {:<16} {}{}\n", field->name(), field->doc(),
+          field->required() ? " (required)" : fmt::format(" (default {})", field->value().dump()));
   }
 }
 
@@ -41,7 +42,11 @@ json entries_schema(const char* key, const std::vector<Family>& families) {
       else
         properties[field->name()]["default"] = field->value();
     }
-    one_of.push_back({{"type", "object"}, {"description", f.doc}, {"properties", properties}, {"required", required}, {"additionalProperties", false}});
+    one_of.push_back({{"type", "object"},
+                      {"description", f.doc},
+                      {"properties", properties},
+                      {"required", required},
+                      {"additionalProperties", false}});
   }
   return {{"type", "array"}, {"items", {{"oneOf", one_of}}}};
 }
@@ -56,13 +61,16 @@ int list(std::ostream& out) {
 
 int schema(std::ostream& out) {
   json targets = json::array();
-  for (const char* t : {"sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_90a"}) targets.push_back(t);
-  const json properties{{"$schema", {{"type", "string"}}},
-                        {"schema_version", {{"const", 1}}},
-                        {"library", {{"type", "string"}, {"pattern", "^[a-z](_?[a-z0-9-])*_?$"}, {"maxLength", 64}}},
-                        {"targets", {{"type", "array"}, {"items", {{"enum", targets}}}, {"minItems", 1}, {"uniqueItems", true}}},
-                        {"kernels", entries_schema("template", kernels::families())},
-                        {"blocks", entries_schema("block", kernels::block_families())}};
+  for (const char* t : {"sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_90a"})
+    targets.push_back(t);
+  const json properties{
+      {"$schema", {{"type", "string"}}},
+      {"schema_version", {{"const", 1}}},
+      {"library", {{"type", "string"}, {"pattern", "^[a-z](_?[a-z0-9-])*_?$"}, {"maxLength", 64}}},
+      {"targets",
+       {{"type", "array"}, {"items", {{"enum", targets}}}, {"minItems", 1}, {"uniqueItems", true}}},
+      {"kernels", entries_schema("template", kernels::families())},
+      {"blocks", entries_schema("block", kernels::block_families())}};
   const json all{{"$schema", "http://json-schema.org/draft-07/schema#"},
                  {"title", "ptxmill kernel spec"},
                  {"type", "object"},

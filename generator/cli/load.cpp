@@ -12,7 +12,8 @@ std::vector<Library> load(const GenOptions& options) {
   for (const std::string& name : options.targets) {
     const auto target = ptx::Target::parse(name);
     if (!target) {
-      std::cerr << "error: --target " << name << ": expected one of " << ptx::Target::known() << "\n";
+      std::cerr << "error: --target " << name << ": expected one of " << ptx::Target::known()
+                << "\n";
       return {};
     }
     targets.push_back(*target);
@@ -35,7 +36,8 @@ std::vector<Library> load(const GenOptions& options) {
     ok = ok && library.has_value();
     if (!library) continue;
     if (!names.insert(library->name).second) {
-      std::cerr << "error: " << path << ": the library \"" << library->name << "\" is in another of the given specs\n";
+      std::cerr << "error: " << path << ": the library \"" << library->name
+                << "\" is in another of the given specs\n";
       ok = false;
     }
     libraries.push_back(std::move(*library));

@@ -38,7 +38,8 @@ std::set<std::string> files_in_place(const fs::path& directory, const std::strin
       for (const auto& form : target.value("forms", nlohmann::json::array())) {
         const std::string file = form.value("file", "");
         // A manifest that someone edited must not make us delete outside the library.
-        if (!file.empty() && file.find("..") == file.npos && file[0] != '/') names.insert(library + "/" + file);
+        if (!file.empty() && file.find("..") == file.npos && file[0] != '/')
+          names.insert(library + "/" + file);
       }
   return names;
 }
@@ -77,7 +78,8 @@ Written write(const fs::path& directory, const std::string& library, const Files
   }
   const std::set<std::string> old = files_in_place(directory, library);
   // The manifest is renamed last: until then the old one names only files that are still whole.
-  std::stable_partition(moves.begin(), moves.end(), [](const auto& move) { return move.second.filename() != "manifest.json"; });
+  std::stable_partition(moves.begin(), moves.end(),
+                        [](const auto& move) { return move.second.filename() != "manifest.json"; });
   for (const auto& [temporary, final] : moves) fs::rename(temporary, final);
   result.written = static_cast<int>(moves.size());
   for (const std::string& name : old)

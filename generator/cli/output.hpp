@@ -18,10 +18,12 @@ struct Written {
 /// the new one does not. Every new file is first written beside its place; only when all are there
 /// are they renamed into it, the manifest last, so that a full disk leaves the old library whole.
 /// Throws std::runtime_error naming the path and the system's reason.
-Written write(const std::filesystem::path& directory, const std::string& library, const Files& files);
+Written write(const std::filesystem::path& directory, const std::string& library,
+              const Files& files);
 
 /// What differs between `directory` and what should stand there: one unified diff a file, empty
 /// where nothing does.
-std::string difference(const std::filesystem::path& directory, const std::string& library, const Files& files);
+std::string difference(const std::filesystem::path& directory, const std::string& library,
+                       const Files& files);
 
 }  // namespace ptxmill::cli

@@ -13,9 +13,11 @@ namespace {
 using spec::Node;
 
 bool is_name(std::string_view s, bool dash_allowed) {
-  if (s.empty() || s.size() > 64 || s[0] < 'a' || s[0] > 'z' || s.find("__") != s.npos) return false;
+  if (s.empty() || s.size() > 64 || s[0] < 'a' || s[0] > 'z' || s.find("__") != s.npos)
+    return false;
   return std::all_of(s.begin(), s.end(), [&](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c == '-' && dash_allowed);
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           (c == '-' && dash_allowed);
   });
 }
 
@@ -33,8 +35,10 @@ class Reader {
     const std::string& file = problems_.file();
     library_.spec_file = file.substr(file.rfind('/') + 1);
     read_head();
-    for_each("kernels", [&](const Node& entry, const std::string& pointer) { read_kernel(entry, pointer); });
-    for_each("blocks", [&](const Node& entry, const std::string& pointer) { read_block(entry, pointer); });
+    for_each("kernels",
+             [&](const Node& entry, const std::string& pointer) { read_kernel(entry, pointer); });
+    for_each("blocks",
+             [&](const Node& entry, const std::string& pointer) { read_block(entry, pointer); });
     if (!problems_.empty()) return std::nullopt;
     for (BlockEntry& block : library_.blocks) expand(block);
     if (!problems_.empty()) return std::nullopt;
@@ -50,12 +54,14 @@ class Reader {
   void read_kernel(const Node& entry, const std::string& pointer);
   void read_block(const Node& entry, const std::string& pointer);
   void expand(BlockEntry& block);
-  void add_planned(BlockEntry& block, const kernels::PlannedKernel& planned, const ptx::Target& target);
+  void add_planned(BlockEntry& block, const kernels::PlannedKernel& planned,
+                   const ptx::Target& target);
   std::optional<std::string> read_name(const Node& entry, const std::string& pointer);
 
   /// The families' member of an entry: its template or block.
   template <class Families>
-  const std::string* family(const Node& entry, const std::string& pointer, const char* key, const Families& families) {
+  const std::string* family(const Node& entry, const std::string& pointer, const char* key,
+                            const Families& families) {
     const Node* value = entry.find(key);
     std::vector<std::string> names;
     for (const auto& f : families) names.push_back(f.name);
@@ -63,9 +69,11 @@ class Reader {
       problems_.add(entry.at, pointer, fmt::format("\"{}\" is missing", key));
       return nullptr;
     }
-    if (value->kind == Node::Kind::string && std::find(names.begin(), names.end(), value->string) != names.end())
+    if (value->kind == Node::Kind::string &&
+        std::find(names.begin(), names.end(), value->string) != names.end())
       return &value->string;
-    const std::string meant = value->kind == Node::Kind::string ? spec::nearest(value->string, names) : "";
+    const std::string meant =
+        value->kind == Node::Kind::string ? spec::nearest(value->string, names) : "";
     std::string known;
     for (const std::string& n : names) known += (known.empty() ? "" : ", ") + n;
     problems_.add(value->at, pointer + "/" + key,
@@ -85,7 +93,8 @@ class Reader {
     for (std::size_t i = 0; i < list->items.size(); ++i) {
       const std::string pointer = fmt::format("/{}/{}", key, i);
       if (list->items[i].kind != Node::Kind::object)
-        problems_.add(list->items[i].at, pointer, "expected an object, got " + list->items[i].describe());
+        problems_.add(list->items[i].at, pointer,
+                      "expected an object, got " + list->items[i].describe());
       else
         read_entry(list->items[i], pointer);
     }
@@ -99,24 +108,31 @@ class Reader {
 };
 
 void Reader::read_head() {
-  const std::vector<std::string> known{"$schema", "schema_version", "library", "targets", "kernels", "blocks"};
+  const std::vector<std::string> known{"$schema", "schema_version", "library",
+                                       "targets", "kernels",        "blocks"};
   for (const Node::Member& m : root_.members)
     if (std::find(known.begin(), known.end(), m.key) == known.end()) {
       const std::string meant = spec::nearest(m.key, known);
-      problems_.add(m.at, "/" + m.key, "unknown key" + (meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant)));
+      problems_.add(
+          m.at, "/" + m.key,
+          "unknown key" + (meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant)));
     }
-  if (const Node* schema = root_.find("$schema"); schema != nullptr && schema->kind != Node::Kind::string)
+  if (const Node* schema = root_.find("$schema");
+      schema != nullptr && schema->kind != Node::Kind::string)
     problems_.add(schema->at, "/$schema", "expected a string, got " + schema->describe());
   const Node* version = root_.find("schema_version");
   if (version == nullptr)
     problems_.add(root_.at, "", "\"schema_version\" is missing; this generator reads 1");
   else if (version->kind != Node::Kind::integer || version->integer != 1)
-    problems_.add(version->at, "/schema_version", "this generator reads schema_version 1, got " + version->describe());
+    problems_.add(version->at, "/schema_version",
+                  "this generator reads schema_version 1, got " + version->describe());
   const Node* name = root_.find("library");
   if (name == nullptr)
     problems_.add(root_.at, "", "\"library\" is missing: the name of what is generated");
   else if (name->kind != Node::Kind::string || !is_name(name->string, true))
-    problems_.add(name->at, "/library", "expected a name: a-z, then a-z, 0-9, '_' and '-', no \"__\", at most 64, got " + name->describe());
+    problems_.add(name->at, "/library",
+                  "expected a name: a-z, then a-z, 0-9, '_' and '-', no \"__\", at most 64, got " +
+                      name->describe());
   else
     library_.name = name->string;
   if (root_.find("kernels") == nullptr && root_.find("blocks") == nullptr)
@@ -128,19 +144,23 @@ void Reader::read_targets() {
   library_.targets = targets_;
   const Node* list = root_.find("targets");
   if (list == nullptr) {
-    if (targets_.empty()) problems_.add(root_.at, "", "\"targets\" is missing: a list of " + ptx::Target::known());
+    if (targets_.empty())
+      problems_.add(root_.at, "", "\"targets\" is missing: a list of " + ptx::Target::known());
     return;
   }
   if (list->kind != Node::Kind::array || list->items.empty()) {
-    problems_.add(list->at, "/targets", "expected a list of " + ptx::Target::known() + ", got " + list->describe());
+    problems_.add(list->at, "/targets",
+                  "expected a list of " + ptx::Target::known() + ", got " + list->describe());
     return;
   }
   std::vector<ptx::Target> given;
   for (std::size_t i = 0; i < list->items.size(); ++i) {
     const Node& item = list->items[i];
-    const auto target = item.kind == Node::Kind::string ? ptx::Target::parse(item.string) : std::nullopt;
+    const auto target =
+        item.kind == Node::Kind::string ? ptx::Target::parse(item.string) : std::nullopt;
     if (!target)
-      problems_.add(item.at, fmt::format("/targets/{}", i), "expected one of " + ptx::Target::known() + ", got " + item.describe());
+      problems_.add(item.at, fmt::format("/targets/{}", i),
+                    "expected one of " + ptx::Target::known() + ", got " + item.describe());
     else if (std::find(given.begin(), given.end(), *target) != given.end())
       problems_.add(item.at, fmt::format("/targets/{}", i), item.describe() + " stands twice");
     else
@@ -156,12 +176,16 @@ std::optional<std::string> Reader::read_name(const Node& entry, const std::strin
     return std::nullopt;
   }
   if (name->kind != Node::Kind::string || !is_name(name->string, false)) {
-    problems_.add(name->at, pointer + "/name", "expected a name: a-z, then a-z, 0-9 and '_', no \"__\", at most 64, got " + name->describe());
+    problems_.add(name->at, pointer + "/name",
+                  "expected a name: a-z, then a-z, 0-9 and '_', no \"__\", at most 64, got " +
+                      name->describe());
     return std::nullopt;
   }
   const auto [first, added] = names_.emplace(name->string, name->at);
   if (!added) {
-    problems_.add(name->at, pointer + "/name", fmt::format("the name \"{}\" is taken at line {}", name->string, first->second.line));
+    problems_.add(
+        name->at, pointer + "/name",
+        fmt::format("the name \"{}\" is taken at line {}", name->string, first->second.line));
     return std::nullopt;
   }
   return name->string;
@@ -174,7 +198,8 @@ void Reader::read_kernel(const Node& entry, const std::string& pointer) {
   std::unique_ptr<kernels::Template> declared = kernels::find_family(*family_name)->make();
   declared->read(entry, pointer, {"name", "template"}, problems_);
   if (name)
-    library_.kernels.push_back({*name, *family_name, "kernels[" + *name + "]", std::move(declared), library_.targets});
+    library_.kernels.push_back(
+        {*name, *family_name, "kernels[" + *name + "]", std::move(declared), library_.targets});
 }
 
 void Reader::read_block(const Node& entry, const std::string& pointer) {
@@ -190,19 +215,23 @@ void Reader::expand(BlockEntry& block) {
   for (const ptx::Target& target : library_.targets) {
     kernels::PlanBuilder plan(block.name);
     block.declared->plan(plan, target);
-    for (const kernels::PlannedKernel& planned : plan.kernels()) add_planned(block, planned, target);
+    for (const kernels::PlannedKernel& planned : plan.kernels())
+      add_planned(block, planned, target);
     block.plans.emplace_back(target, std::move(plan));
   }
 }
 
-void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planned, const ptx::Target& target) {
+void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planned,
+                         const ptx::Target& target) {
   const std::string name = block.name + "__" + planned.role;
   const kernels::Family* f = kernels::find_family(planned.family);
-  if (f == nullptr) throw std::logic_error(name + ": this generator has no template " + planned.family);
+  if (f == nullptr)
+    throw std::logic_error(name + ": this generator has no template " + planned.family);
   std::unique_ptr<kernels::Template> declared = f->make();
   spec::Problems problems(block.family + "." + planned.role);
   declared->read(spec::parse(planned.fields, problems), "", {}, problems);
-  if (!problems.empty()) throw std::logic_error("the plan of block " + block.name + " is wrong:\n" + problems.text());
+  if (!problems.empty())
+    throw std::logic_error("the plan of block " + block.name + " is wrong:\n" + problems.text());
   for (KernelEntry& k : library_.kernels)
     if (k.name == name) {
       if (k.declared->normalised() != declared->normalised())
@@ -210,12 +239,17 @@ void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planne
       k.targets.push_back(target);
       return;
     }
-  library_.kernels.push_back({name, planned.family, fmt::format("blocks[{}].{}", block.name, planned.role), std::move(declared), {target}});
+  library_.kernels.push_back({name,
+                              planned.family,
+                              fmt::format("blocks[{}].{}", block.name, planned.role),
+                              std::move(declared),
+                              {target}});
 }
 
 }  // namespace
 
-std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets, spec::Problems& problems) {
+std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets,
+                                 spec::Problems& problems) {
   return Reader(text, targets, problems).read();
 }
 

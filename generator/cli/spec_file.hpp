@@ -40,6 +40,7 @@ struct Library {
 
 /// Reads `text`; `file` is its name for messages. `targets` replaces the spec's, where not empty.
 /// Nullopt where `problems` is not empty afterwards.
-std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets, spec::Problems& problems);
+std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets,
+                                 spec::Problems& problems);
 
 }  // namespace ptxmill::cli

@@ -31,14 +31,18 @@ std::vector<Edit> script(const Lines& a, const Lines& b) {
   const auto n = static_cast<long>(a.size()), m = static_cast<long>(b.size());
   const long most = n + m;
   std::vector<long> v(static_cast<std::size_t>(2 * most + 3), 0);
-  const auto at = [&](std::vector<long>& frontier, long k) -> long& { return frontier[static_cast<std::size_t>(k + most + 1)]; };
+  const auto at = [&](std::vector<long>& frontier, long k) -> long& {
+    return frontier[static_cast<std::size_t>(k + most + 1)];
+  };
   std::vector<std::vector<long>> trace;
   for (long d = 0; d <= most; ++d) {
     trace.push_back(v);
     bool done = false;
     for (long k = -d; k <= d && !done; k += 2) {
       long x = k == -d || (k != d && at(v, k - 1) < at(v, k + 1)) ? at(v, k + 1) : at(v, k - 1) + 1;
-      while (x < n && x - k < m && a[static_cast<std::size_t>(x)] == b[static_cast<std::size_t>(x - k)]) ++x;
+      while (x < n && x - k < m &&
+             a[static_cast<std::size_t>(x)] == b[static_cast<std::size_t>(x - k)])
+        ++x;
       at(v, k) = x;
       done = x >= n && x - k >= m;
     }
@@ -49,9 +53,11 @@ std::vector<Edit> script(const Lines& a, const Lines& b) {
   for (long d = static_cast<long>(trace.size()) - 1; d >= 0; --d) {
     std::vector<long>& frontier = trace[static_cast<std::size_t>(d)];
     const long k = x - y;
-    const long from = k == -d || (k != d && at(frontier, k - 1) < at(frontier, k + 1)) ? k + 1 : k - 1;
+    const long from =
+        k == -d || (k != d && at(frontier, k - 1) < at(frontier, k + 1)) ? k + 1 : k - 1;
     const long px = d == 0 ? 0 : at(frontier, from), py = d == 0 ? 0 : px - from;
-    while (x > px && y > py) edits.push_back({' ', static_cast<std::size_t>(--x), static_cast<std::size_t>(--y)});
+    while (x > px && y > py)
+      edits.push_back({' ', static_cast<std::size_t>(--x), static_cast<std::size_t>(--y)});
     if (d == 0) break;
     if (x == px)
       edits.push_back({'+', static_cast<std::size_t>(x), static_cast<std::size_t>(--y)});
@@ -64,11 +70,13 @@ std::vector<Edit> script(const Lines& a, const Lines& b) {
 
 }  // namespace
 
-std::string unified_diff(const std::string& name, std::string_view old_text, std::string_view new_text) {
+std::string unified_diff(const std::string& name, std::string_view old_text,
+                         std::string_view new_text) {
   if (old_text == new_text) return {};
   constexpr std::size_t context = 3;
   const Lines a = split(old_text), b = split(new_text);
-  std::string out = fmt::format("--- {}\n+++ {}\n", old_text.empty() ? "/dev/null" : "a/" + name, new_text.empty() ? "/dev/null" : "b/" + name);
+  std::string out = fmt::format("--- {}\n+++ {}\n", old_text.empty() ? "/dev/null" : "a/" + name,
+                                new_text.empty() ? "/dev/null" : "b/" + name);
   // A file that comes or goes whole needs no search.
   std::vector<Edit> edits;
   if (a.empty() || b.empty()) {
@@ -96,7 +104,9 @@ std::string unified_diff(const std::string& name, std::string_view old_text, std
       news += e.kind != '-' ? 1 : 0;
       body += fmt::format("{}{}\n", e.kind, e.kind == '+' ? b[e.b] : a[e.a]);
     }
-    out += fmt::format("@@ -{},{} +{},{} @@\n", edits[first].a + (olds > 0 ? 1 : 0), olds, edits[first].b + (news > 0 ? 1 : 0), news) + body;
+    out += fmt::format("@@ -{},{} +{},{} @@\n", edits[first].a + (olds > 0 ? 1 : 0), olds,
+                       edits[first].b + (news > 0 ? 1 : 0), news) +
+           body;
     i = end;
   }
   return out;

@@ -14,8 +14,17 @@ struct GenOptions {
   std::string depfile;
 };
 
+struct DiffOptions {
+  std::string before, after;
+  std::string format = "text";
+  bool ptxas = true;
+};
+
 int gen(const GenOptions& options);
 int check(const GenOptions& options);
+int diff(const DiffOptions& options);
+/// `what` is SPEC#NAME.
+int explain(const std::string& what);
 int list(std::ostream& out);
 int schema(std::ostream& out);
 

@@ -7,7 +7,8 @@ namespace ptxmill::manifest {
 namespace {
 
 std::int64_t checked(bool overflow, std::int64_t value, const char* op) {
-  if (overflow || value < 0) throw std::overflow_error(std::string("a dimension's ") + op + " leaves 0 .. 2^63 - 1");
+  if (overflow || value < 0)
+    throw std::overflow_error(std::string("a dimension's ") + op + " leaves 0 .. 2^63 - 1");
   return value;
 }
 

@@ -11,7 +11,8 @@ namespace ptxmill::manifest {
 class Expr {
  public:
   // NOLINTNEXTLINE(google-explicit-constructor): integers are expressions.
-  Expr(std::int64_t constant) : value_(constant), text_(std::to_string(constant)), constant_(true) {}
+  Expr(std::int64_t constant)
+      : value_(constant), text_(std::to_string(constant)), constant_(true) {}
   static Expr dim(const std::string& name) { return {name, atom}; }
 
   bool is_constant() const { return constant_; }
@@ -31,7 +32,9 @@ class Expr {
  private:
   enum Strength { sum = 1, product = 2, atom = 3 };
   Expr(std::string text, Strength strength) : text_(std::move(text)), strength_(strength) {}
-  std::string at_least(Strength strength) const { return strength_ < strength ? "(" + text_ + ")" : text_; }
+  std::string at_least(Strength strength) const {
+    return strength_ < strength ? "(" + text_ + ")" : text_;
+  }
 
   std::int64_t value_ = 0;
   std::string text_;

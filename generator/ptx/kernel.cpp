@@ -24,7 +24,8 @@ void Kernel::if_(const std::string& name, const In<pred>& p, const Body& then) {
   recorder.place_label(end);
 }
 
-void Kernel::if_(const std::string& name, const In<pred>& p, const Body& then, const Body& otherwise) {
+void Kernel::if_(const std::string& name, const In<pred>& p, const Body& then,
+                 const Body& otherwise) {
   const std::string other = recorder.claim_label(name + "_else", p.where);
   const std::string end = recorder.claim_label(name + "_end", p.where);
   const Level level = level_of(recorder, p.operand);
@@ -73,7 +74,8 @@ void Kernel::for_range(const std::string& name, const In<u32>& first, const In<u
   recorder.set_divisor(counter, std::max(1u, std::min(from, divides(step.operand))));
   body(U32(recorder, counter));
   recorder.close_scope();
-  recorder.emit(Op::add, u32::type, {Operand::of(counter), Operand::of(counter), step.operand}, where);
+  recorder.emit(Op::add, u32::type, {Operand::of(counter), Operand::of(counter), step.operand},
+                where);
   recorder.branch(loop, again(Op::setp_lt), false, where);
   recorder.place_label(end);
 }

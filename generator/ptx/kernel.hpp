@@ -19,7 +19,8 @@ struct EntryShape {
 /// One kernel under construction.
 class Kernel : public Methods {
  public:
-  Kernel(std::string entry, Target target) : Methods(recorder), recorder(std::move(entry), target) {}
+  Kernel(std::string entry, Target target)
+      : Methods(recorder), recorder(std::move(entry), target) {}
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
 
@@ -43,7 +44,8 @@ class Kernel : public Methods {
   }
   template <class T>
   SharedPtr<T> let(const std::string& name, const SharedPtr<T>& p, Where where = Where::here()) {
-    if (p.base() == no_reg) return {recorder, p.array(), let(name, mov_address(p, where), where).id(), 0};
+    if (p.base() == no_reg)
+      return {recorder, p.array(), let(name, mov_address(p, where), where).id(), 0};
     return {recorder, p.array(), recorder.name_value(p.base(), name, where), p.offset()};
   }
   /// A constant in a register.
@@ -69,14 +71,14 @@ class Kernel : public Methods {
   }
   /// Reads a register as another type of the same size and register class, without an instruction.
   template <class R, class T>
-    requires(isa::bits(R::type) == isa::bits(T::type) && is_real<R> == is_real<T>)
-  Val<R> as(const Val<T>& v) {
+  requires(isa::bits(R::type) == isa::bits(T::type) &&
+           is_real<R> == is_real<T>) Val<R> as(const Val<T>& v) {
     return {recorder, v.id()};
   }
   /// The bits of a value as another type of the same size.
   template <class R, class T>
-    requires(isa::bits(R::type) == isa::bits(T::type))
-  Val<R> bit_cast(const Val<T>& v, Where where = Where::here()) {
+  requires(isa::bits(R::type) == isa::bits(T::type)) Val<R> bit_cast(const Val<T>& v,
+                                                                     Where where = Where::here()) {
     return record<R>(recorder, Op::mov, {Operand::of(v.id())}, where, isa::bits_type(R::type));
   }
   /// States what the builder cannot see. The emulator checks it.
@@ -96,7 +98,8 @@ class Kernel : public Methods {
   /// a * b + c, rounded once (reals), or the low half of it (integers).
   template <class A, class B, class C, class T = register_among_t<A, B, C>>
   Val<T> fma(A&& a, B&& b, C&& c, Where where = Where::here()) {
-    return record<T>(recorder, is_real<T> ? Op::fma_rn : Op::mad_lo, {PTX_IN(T, a), PTX_IN(T, b), PTX_IN(T, c)}, where);
+    return record<T>(recorder, is_real<T> ? Op::fma_rn : Op::mad_lo,
+                     {PTX_IN(T, a), PTX_IN(T, b), PTX_IN(T, c)}, where);
   }
   /// `yes` where p holds, else `no`.
   template <class A, class B>
@@ -108,9 +111,13 @@ class Kernel : public Methods {
 
   // ---- memory: one element, or a vector of 2 or 4
   template <class T>
-  Val<T> load(const GlobalPtr<T>& p, Where where = Where::here()) { return ld_global(p, where); }
+  Val<T> load(const GlobalPtr<T>& p, Where where = Where::here()) {
+    return ld_global(p, where);
+  }
   template <class T>
-  Val<T> load(const SharedPtr<T>& p, Where where = Where::here()) { return ld_shared(p, where); }
+  Val<T> load(const SharedPtr<T>& p, Where where = Where::here()) {
+    return ld_shared(p, where);
+  }
   template <int n, class P>
   std::array<Val<element_of<P>>, n> load(P&& p, Where where = Where::here()) {
     static_assert(n == 2 || n == 4, "vectors have 2 or 4 elements");
@@ -135,7 +142,8 @@ class Kernel : public Methods {
   }
   /// The kernel's array of `count` elements in shared memory.
   template <class T>
-  SharedPtr<T> shared(const std::string& name, std::int64_t count, int align = 16, Where where = Where::here()) {
+  SharedPtr<T> shared(const std::string& name, std::int64_t count, int align = 16,
+                      Where where = Where::here()) {
     return {recorder, recorder.shared_array(name, T::type, count, align, where), no_reg, 0};
   }
 
@@ -145,7 +153,8 @@ class Kernel : public Methods {
   GlobalPtr<T> pointer_param(const std::string& name, int align, Where where = Where::here());
   /// A scalar parameter; `divisor` is a power of two known to divide it.
   template <class T>
-  Val<T> scalar_param(const std::string& name, std::uint32_t divisor = 1, Where where = Where::here());
+  Val<T> scalar_param(const std::string& name, std::uint32_t divisor = 1,
+                      Where where = Where::here());
 
   // ---- structure
   /// A block of its own: temporaries start again at zero, and none leaves it.
@@ -164,7 +173,7 @@ class Kernel : public Methods {
   /// Ends the threads for which p holds.
   void exit_if(const In<pred>& p);
   /// Text for the reader of the PTX.
-  void note(const std::string& text) { recorder.comment(text); }
+  void note(const std::string& text, Where where = Where::here()) { recorder.comment(text, where); }
 
   Recorder recorder;
 };
@@ -176,7 +185,10 @@ class unroll {
   struct iterator {
     int i;
     int operator*() const { return i; }
-    iterator& operator++() { ++i; return *this; }
+    iterator& operator++() {
+      ++i;
+      return *this;
+    }
     bool operator!=(const iterator& other) const { return i != other.i; }
   };
   iterator begin() const { return {0}; }

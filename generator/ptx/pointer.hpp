@@ -32,16 +32,24 @@ class GlobalPtr {
   }
 
   /// The address of the element `index` further on. A constant folds into the offset.
-  friend GlobalPtr operator+(const GlobalPtr& p, const In<u32>& index) { return p.advance(index, Op::mad_wide); }
-  friend GlobalPtr operator+(const GlobalPtr& p, const Val<s32>& index) { return p.advance(In<s32>(index), Op::mad_wide); }
-  friend GlobalPtr operator+(const GlobalPtr& p, const Val<u64>& index) { return p.advance(In<u64>(index), Op::mad_lo); }
+  friend GlobalPtr operator+(const GlobalPtr& p, const In<u32>& index) {
+    return p.advance(index, Op::mad_wide);
+  }
+  friend GlobalPtr operator+(const GlobalPtr& p, const Val<s32>& index) {
+    return p.advance(In<s32>(index), Op::mad_wide);
+  }
+  friend GlobalPtr operator+(const GlobalPtr& p, const Val<u64>& index) {
+    return p.advance(In<u64>(index), Op::mad_lo);
+  }
 
  private:
   template <class I>
   GlobalPtr advance(const In<I>& index, Op op) const {
     if (index.is_literal()) return {base_, offset_ + index.operand.integer * element_bytes};
     const Operand size = Operand::literal(std::int64_t{element_bytes}, I::type);
-    return {record<I, u64>(base_.recorder(), op, {index.operand, size, Operand::of(base_.id())}, index.where), offset_};
+    return {record<I, u64>(base_.recorder(), op, {index.operand, size, Operand::of(base_.id())},
+                           index.where),
+            offset_};
   }
 
   Val<u64> base_;
@@ -78,12 +86,15 @@ class SharedPtr {
   }
 
   friend SharedPtr operator+(const SharedPtr& p, const In<u32>& index) {
-    if (index.is_literal()) return {*p.recorder_, p.array_, p.base_, p.offset_ + index.operand.integer * element_bytes};
+    if (index.is_literal())
+      return {*p.recorder_, p.array_, p.base_, p.offset_ + index.operand.integer * element_bytes};
     const Operand size = Operand::literal(std::int64_t{element_bytes}, isa::Type::u32);
-    const Operand base = p.base_ == no_reg
-                             ? Operand::of(record<u32>(*p.recorder_, Op::mov_address, {p.start()}, index.where).id())
-                             : Operand::of(p.base_);
-    const Val<u32> at = record<u32>(*p.recorder_, Op::mad_lo, {index.operand, size, base}, index.where);
+    const Operand base =
+        p.base_ == no_reg
+            ? Operand::of(record<u32>(*p.recorder_, Op::mov_address, {p.start()}, index.where).id())
+            : Operand::of(p.base_);
+    const Val<u32> at =
+        record<u32>(*p.recorder_, Op::mad_lo, {index.operand, size, base}, index.where);
     return {*p.recorder_, p.array_, at.id(), p.offset_};
   }
 

@@ -39,8 +39,8 @@ class Printer {
 
   const Recorder& k_;
   std::vector<std::int64_t> offsets_;
-  std::vector<int> numbers_;                           ///< a temporary's number in its phase, or -1
-  std::map<int, std::map<std::string, int>> counts_;   ///< temporaries by phase and prefix
+  std::vector<int> numbers_;                          ///< a temporary's number in its phase, or -1
+  std::map<int, std::map<std::string, int>> counts_;  ///< temporaries by phase and prefix
   std::map<int, std::map<std::string, std::vector<std::string>>> named_;  ///< by phase and class
   int indent_ = 1;
   std::string out_;
@@ -72,15 +72,18 @@ void Printer::number_registers() {
 std::string Printer::name(RegId id) const {
   const Register& r = k_.reg(id);
   const std::string prefix(register_class(r.type).prefix);
-  return r.name.empty() ? prefix + std::to_string(numbers_[static_cast<std::size_t>(id)]) : prefix + "_" + r.name;
+  return r.name.empty() ? prefix + std::to_string(numbers_[static_cast<std::size_t>(id)])
+                        : prefix + "_" + r.name;
 }
 
 void Printer::declare(int phase) {
   static constexpr std::pair<const char*, const char*> classes[] = {
-      {".pred", "%p"}, {".b16", "%h"}, {".b32", "%r"}, {".b64", "%rd"}, {".f32", "%f"}, {".f64", "%fd"}};
+      {".pred", "%p"}, {".b16", "%h"}, {".b32", "%r"},
+      {".b64", "%rd"}, {".f32", "%f"}, {".f64", "%fd"}};
   for (const auto& [declared, prefix] : classes) {
     std::vector<std::string> names = named_[phase][declared];
-    if (const int n = counts_[phase][prefix]; n > 0) names.insert(names.begin(), fmt::format("{}<{}>", prefix, n));
+    if (const int n = counts_[phase][prefix]; n > 0)
+      names.insert(names.begin(), fmt::format("{}<{}>", prefix, n));
     std::string line;
     for (const std::string& n : names) {
       if (line.size() + n.size() > 84) {
@@ -108,14 +111,17 @@ void Printer::print_line(const Line& line) {
       break;
     case Line::Kind::label: out_ += line.text + ":\n"; break;
     case Line::Kind::comment: text("// " + line.text); break;
-    case Line::Kind::assume: text(fmt::format("//@ uniform {} {}", line.text, operand(line.operands[0]))); break;
+    case Line::Kind::assume:
+      text(fmt::format("//@ uniform {} {}", line.text, operand(line.operands[0])));
+      break;
     case Line::Kind::instruction: instruction(line); break;
   }
 }
 
 void Printer::instruction(const Line& line) {
   std::string s(static_cast<std::size_t>(indent_) * 4, ' ');
-  if (line.guard != no_reg) s += fmt::format("@{}{} ", line.guard_negated ? "!" : "", name(line.guard));
+  if (line.guard != no_reg)
+    s += fmt::format("@{}{} ", line.guard_negated ? "!" : "", name(line.guard));
   s += std::string(isa::row(line.op).spelling) + line.suffix;
   const std::size_t column = static_cast<std::size_t>(indent_) * 4 + operand_column;
   std::string decimals;
@@ -124,13 +130,17 @@ void Printer::instruction(const Line& line) {
       s += std::string(s.size() < column ? column - s.size() : 1, ' ');
     else
       s += ", ";
-    s += operand(line.operands[i]);
+    // Where a variable stands for its address, it stands without brackets.
+    const bool symbol = isa::operands(isa::row(line.op).shape)[i].role == isa::Role::symbol;
+    s += symbol ? address(line.operands[i]) : operand(line.operands[i]);
     if (line.operands[i].kind == Operand::Kind::real)
-      decimals += (decimals.empty() ? "" : ", ") + decimal(line.operands[i].real, line.operands[i].type);
+      decimals +=
+          (decimals.empty() ? "" : ", ") + decimal(line.operands[i].real, line.operands[i].type);
   }
   s += ";";
   if (!decimals.empty())
-    s += std::string(s.size() < comment_column ? comment_column - s.size() : 2, ' ') + "// " + decimals;
+    s += std::string(s.size() < comment_column ? comment_column - s.size() : 2, ' ') + "// " +
+         decimals;
   out_ += s + "\n";
 }
 
@@ -170,7 +180,8 @@ std::string shared_declarations(const Recorder& k) {
   if (k.shared_arrays().empty() || k.shared_is_dynamic()) return {};
   std::string s;
   for (const SharedArray& a : k.shared_arrays())
-    s += fmt::format("    .shared .align {} .{} {}[{}];\n", a.align, isa::spelling(a.type), a.name, a.count);
+    s += fmt::format("    .shared .align {} .{} {}[{}];\n", a.align, isa::spelling(a.type), a.name,
+                     a.count);
   return s;
 }
 
@@ -180,7 +191,8 @@ std::string dynamic_declaration(const Recorder& k) {
   const std::vector<std::int64_t> offsets = k.shared_offsets();
   for (std::size_t i = 0; i < k.shared_arrays().size(); ++i) {
     const SharedArray& a = k.shared_arrays()[i];
-    s += fmt::format("//   {:>7}  {} .{}[{}]\n", offsets[i], a.name, isa::spelling(a.type), a.count);
+    s +=
+        fmt::format("//   {:>7}  {} .{}[{}]\n", offsets[i], a.name, isa::spelling(a.type), a.count);
   }
   return s + ".extern .shared .align 1024 .b8 smem[];\n\n";
 }
@@ -207,14 +219,17 @@ std::string decimal(double value, isa::Type type) {
 
 std::string print_literal(const Operand& o) {
   if (o.kind == Operand::Kind::integer) {
-    if (o.type == isa::Type::b32 || (o.type == isa::Type::u32 && o.integer == 0xffffffff)) return fmt::format("0x{:X}", static_cast<std::uint32_t>(o.integer));
+    if (o.type == isa::Type::b32 || (o.type == isa::Type::u32 && o.integer == 0xffffffff))
+      return fmt::format("0x{:X}", static_cast<std::uint32_t>(o.integer));
     return std::to_string(o.integer);
   }
-  if (o.type == isa::Type::f32) return fmt::format("0f{:08X}", std::bit_cast<std::uint32_t>(static_cast<float>(o.real)));
+  if (o.type == isa::Type::f32)
+    return fmt::format("0f{:08X}", std::bit_cast<std::uint32_t>(static_cast<float>(o.real)));
   return fmt::format("0d{:016X}", std::bit_cast<std::uint64_t>(o.real));
 }
 
-std::string print(const Recorder& k, const EntryShape& shape, const std::vector<std::string>& header) {
+std::string print(const Recorder& k, const EntryShape& shape,
+                  const std::vector<std::string>& header) {
   std::string out;
   for (const std::string& line : header) out += line.empty() ? "//\n" : "// " + line + "\n";
   out += fmt::format("\n.version {}.{}\n.target {}\n.address_size 64\n\n", k.ptx_version() / 10,

@@ -9,7 +9,8 @@
 namespace ptxmill::ptx {
 
 /// The whole file: `header` as comment lines, directives, shared memory, the entry.
-std::string print(const Recorder& recorder, const EntryShape& shape, const std::vector<std::string>& header);
+std::string print(const Recorder& recorder, const EntryShape& shape,
+                  const std::vector<std::string>& header);
 
 /// A constant as PTX spells it: decimal integers, 0f3F800000 for 1.0.
 std::string print_literal(const Operand& operand);

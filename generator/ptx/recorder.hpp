@@ -24,13 +24,13 @@ inline constexpr RegId no_reg = -1;
 struct Operand {
   enum class Kind : std::uint8_t { reg, group, integer, real, address, shared, symbol };
   Kind kind = Kind::integer;
-  isa::Type type = isa::Type::b32;       ///< of a literal
-  RegId reg = no_reg;                    ///< reg; the base of an address (no_reg: a symbol)
+  isa::Type type = isa::Type::b32;  ///< of a literal
+  RegId reg = no_reg;               ///< reg; the base of an address (no_reg: a symbol)
   std::array<RegId, 4> group{no_reg, no_reg, no_reg, no_reg};
-  std::int64_t integer = 0;              ///< a literal; the byte offset of an address
+  std::int64_t integer = 0;  ///< a literal; the byte offset of an address
   double real = 0;
-  std::string text;                      ///< symbol, label, special register, parameter
-  int shared = -1;                       ///< index of the shared array an address starts from
+  std::string text;    ///< symbol, label, special register, parameter
+  int shared = -1;     ///< index of the shared array an address starts from
   bool fresh = false;  ///< computed inside the expression of which this is an operand
 
   static Operand of(RegId r);
@@ -42,9 +42,9 @@ struct Operand {
 /// A virtual register.
 struct Register {
   isa::Type type = isa::Type::b32;
-  std::string name;        ///< empty: a temporary, numbered within its phase when printed
-  int scope = 0;           ///< the control scope that defined it
-  int phase = 0;           ///< the phase block that declares it
+  std::string name;  ///< empty: a temporary, numbered within its phase when printed
+  int scope = 0;     ///< the control scope that defined it
+  int phase = 0;     ///< the phase block that declares it
   Level uniform = Level::grid;
   std::uint32_t divisor = 1;  ///< a power of two known to divide the value
   bool assignable = false;
@@ -130,7 +130,7 @@ class Recorder {
   void early_exit(RegId condition, bool negated, Where where);
   void open_guard(RegId condition, bool negated, Where where);
   void close_guard();
-  void comment(const std::string& text);
+  void comment(const std::string& text, Where where);
   Level control_level() const { return scopes_.back().level; }
 
   // ---- shared memory
@@ -165,9 +165,11 @@ class Recorder {
   void need(const isa::Row& row, Where where);
   void check_source(RegId id, Where where) const;
   void check_operands(const isa::Row& row, const std::vector<Operand>& operands, Where where) const;
-  void check_address(const isa::Row& row, isa::Type type, const Operand& address, Where where) const;
+  void check_address(const isa::Row& row, isa::Type type, const Operand& address,
+                     Where where) const;
   void check_control(const isa::Row& row, Where where) const;
   void check_name(const std::string& name, isa::Type type, int phase, Where where);
+  static RegId* result_slot(Line& line, RegId value);
   const Register* fresh_register(const Operand& operand) const;
   bool is_movable(int first, int last) const;
   void settle_results(const isa::Row& row, const std::vector<Operand>& operands);

@@ -15,35 +15,72 @@
 namespace ptxmill::ptx {
 
 // Type tags: the C++ names of PTX types.
-struct pred { static constexpr isa::Type type = isa::Type::pred; };
-struct b16 { static constexpr isa::Type type = isa::Type::b16; };
-struct b32 { static constexpr isa::Type type = isa::Type::b32; };
-struct b64 { static constexpr isa::Type type = isa::Type::b64; };
-struct u8 { static constexpr isa::Type type = isa::Type::u8; };
-struct s8 { static constexpr isa::Type type = isa::Type::s8; };
-struct u16 { static constexpr isa::Type type = isa::Type::u16; };
-struct s16 { static constexpr isa::Type type = isa::Type::s16; };
-struct u32 { static constexpr isa::Type type = isa::Type::u32; };
-struct s32 { static constexpr isa::Type type = isa::Type::s32; };
-struct u64 { static constexpr isa::Type type = isa::Type::u64; };
-struct s64 { static constexpr isa::Type type = isa::Type::s64; };
-struct f16 { static constexpr isa::Type type = isa::Type::f16; };
-struct bf16 { static constexpr isa::Type type = isa::Type::bf16; };
-struct f32 { static constexpr isa::Type type = isa::Type::f32; };
-struct f64 { static constexpr isa::Type type = isa::Type::f64; };
-struct f16x2 { static constexpr isa::Type type = isa::Type::f16x2; };
-struct bf16x2 { static constexpr isa::Type type = isa::Type::bf16x2; };
+struct pred {
+  static constexpr isa::Type type = isa::Type::pred;
+};
+struct b16 {
+  static constexpr isa::Type type = isa::Type::b16;
+};
+struct b32 {
+  static constexpr isa::Type type = isa::Type::b32;
+};
+struct b64 {
+  static constexpr isa::Type type = isa::Type::b64;
+};
+struct u8 {
+  static constexpr isa::Type type = isa::Type::u8;
+};
+struct s8 {
+  static constexpr isa::Type type = isa::Type::s8;
+};
+struct u16 {
+  static constexpr isa::Type type = isa::Type::u16;
+};
+struct s16 {
+  static constexpr isa::Type type = isa::Type::s16;
+};
+struct u32 {
+  static constexpr isa::Type type = isa::Type::u32;
+};
+struct s32 {
+  static constexpr isa::Type type = isa::Type::s32;
+};
+struct u64 {
+  static constexpr isa::Type type = isa::Type::u64;
+};
+struct s64 {
+  static constexpr isa::Type type = isa::Type::s64;
+};
+struct f16 {
+  static constexpr isa::Type type = isa::Type::f16;
+};
+struct bf16 {
+  static constexpr isa::Type type = isa::Type::bf16;
+};
+struct f32 {
+  static constexpr isa::Type type = isa::Type::f32;
+};
+struct f64 {
+  static constexpr isa::Type type = isa::Type::f64;
+};
+struct f16x2 {
+  static constexpr isa::Type type = isa::Type::f16x2;
+};
+struct bf16x2 {
+  static constexpr isa::Type type = isa::Type::bf16x2;
+};
 
 template <class T>
 inline constexpr bool is_real = T::type == isa::Type::f32 || T::type == isa::Type::f64;
 template <class T>
-inline constexpr bool is_whole = isa::is_integer(T::type) || T::type == isa::Type::b16 ||
-                                 T::type == isa::Type::b32 || T::type == isa::Type::b64;
+inline constexpr bool is_whole = isa::is_integer(T::type) || T::type == isa::Type::b16
+                                 || T::type == isa::Type::b32 || T::type == isa::Type::b64;
 
 /// A constant of the generating program that may stand where a register of type T is expected.
 template <class L, class T>
 concept LiteralFor = (is_whole<T> && std::integral<L> && !std::same_as<L, bool>) ||
-                     (is_real<T> && (std::integral<L> || std::floating_point<L>) && !std::same_as<L, bool>);
+                     (is_real<T> &&
+                      (std::integral<L> || std::floating_point<L>)&&!std::same_as<L, bool>);
 
 template <class T>
 class Val;
@@ -72,18 +109,26 @@ struct Operators {
   static constexpr bool real = is_real<T>;
   using Compared = typename comparison<T>::type;
 
-  friend Val<T> operator+(const In<T>& a, const In<T>& b) { return binary(real ? Op::add_rn : Op::add, a, b); }
-  friend Val<T> operator-(const In<T>& a, const In<T>& b) { return binary(real ? Op::sub_rn : Op::sub, a, b); }
-  friend Val<T> operator*(const In<T>& a, const In<T>& b) { return binary(real ? Op::mul_rn : Op::mul_lo, a, b); }
+  friend Val<T> operator+(const In<T>& a, const In<T>& b) {
+    return binary(real ? Op::add_rn : Op::add, a, b);
+  }
+  friend Val<T> operator-(const In<T>& a, const In<T>& b) {
+    return binary(real ? Op::sub_rn : Op::sub, a, b);
+  }
+  friend Val<T> operator*(const In<T>& a, const In<T>& b) {
+    return binary(real ? Op::mul_rn : Op::mul_lo, a, b);
+  }
   /// Real: correctly rounded. Integer: a power of two becomes a shift or a mask.
   friend Val<T> operator/(const In<T>& a, const In<T>& b) {
     if (const int shift = power_of_two(b); shift >= 0)
-      return record<T>(recorder_of(a, b), Op::shr, {a.operand, Operand::literal(std::int64_t{shift}, isa::Type::u32)}, a.where);
+      return record<T>(recorder_of(a, b), Op::shr,
+                       {a.operand, Operand::literal(std::int64_t{shift}, isa::Type::u32)}, a.where);
     return binary(real ? Op::div_rn : Op::div, a, b);
   }
   friend Val<T> operator%(const In<T>& a, const In<T>& b) {
     if (power_of_two(b) >= 0)
-      return record<T>(recorder_of(a, b), Op::and_, {a.operand, Operand::literal(b.operand.integer - 1, T::type)}, a.where);
+      return record<T>(recorder_of(a, b), Op::and_,
+                       {a.operand, Operand::literal(b.operand.integer - 1, T::type)}, a.where);
     return binary(Op::rem, a, b);
   }
   friend Val<T> operator&(const In<T>& a, const In<T>& b) { return binary(Op::and_, a, b); }
@@ -91,7 +136,9 @@ struct Operators {
   friend Val<T> operator^(const In<T>& a, const In<T>& b) { return binary(Op::xor_, a, b); }
   friend Val<T> operator<<(const In<T>& a, int n) { return shift(Op::shl, a, n); }
   friend Val<T> operator>>(const In<T>& a, int n) { return shift(Op::shr, a, n); }
-  friend Val<T> operator-(const In<T>& a) { return record<T>(*a.recorder, Op::neg, {a.operand}, a.where); }
+  friend Val<T> operator-(const In<T>& a) {
+    return record<T>(*a.recorder, Op::neg, {a.operand}, a.where);
+  }
 
   friend Compared operator==(const In<T>& a, const In<T>& b) { return compare(Op::setp_eq, a, b); }
   friend Compared operator!=(const In<T>& a, const In<T>& b) { return compare(Op::setp_ne, a, b); }
@@ -105,7 +152,8 @@ struct Operators {
     return record<T>(recorder_of(a, b), op, {a.operand, b.operand}, a.where);
   }
   static Val<T> shift(Op op, const In<T>& a, int n) {
-    return record<T>(*a.recorder, op, {a.operand, Operand::literal(std::int64_t{n}, isa::Type::u32)}, a.where);
+    return record<T>(*a.recorder, op,
+                     {a.operand, Operand::literal(std::int64_t{n}, isa::Type::u32)}, a.where);
   }
   static Compared compare(Op op, const In<T>& a, const In<T>& b) {
     return record<T, pred>(recorder_of(a, b), op, {a.operand, b.operand}, a.where);
@@ -144,8 +192,10 @@ class In : public Operators<T> {
     } else {
       constexpr int width = isa::bits(T::type);
       const auto wide = static_cast<std::int64_t>(literal);
-      const std::int64_t low = isa::is_signed(T::type) || width == 64 ? -(std::int64_t{1} << (width - 1)) : 0;
-      if (width < 64 && (wide < low || wide >= (std::int64_t{1} << (isa::is_signed(T::type) ? width - 1 : width))))
+      const std::int64_t low =
+          isa::is_signed(T::type) || width == 64 ? -(std::int64_t{1} << (width - 1)) : 0;
+      if (width < 64 && (wide < low || wide >= (std::int64_t{1}
+                                                << (isa::is_signed(T::type) ? width - 1 : width))))
         throw BuildError(w, "the constant " + std::to_string(wide) + " does not fit ." +
                                 std::string(isa::spelling(T::type)));
       operand = Operand::literal(wide, T::type);
@@ -153,10 +203,11 @@ class In : public Operators<T> {
   }
   /// Whatever knows how to become an operand: a dimension that is a constant or a register.
   template <class D>
-    requires requires(const D& d, Where w) {
-      { d.in(w) } -> std::same_as<In<T>>;
-    }
-  In(D&& d, Where w = Where::here()) : In(d.in(w)) {  // NOLINT(bugprone-forwarding-reference-overload)
+  requires requires(const D& d, Where w) {
+    { d.in(w) } -> std::same_as<In<T>>;
+  }
+  In(D&& d, Where w = Where::here())
+      : In(d.in(w)) {  // NOLINT(bugprone-forwarding-reference-overload)
     operand.fresh = !std::is_lvalue_reference_v<D>;
   }
   // NOLINTEND(google-explicit-constructor)
@@ -230,15 +281,20 @@ class Var : public Operators<T> {
 };
 
 template <class T>
-In<T>::In(const Val<T>& v, Where w) : operand(Operand::of(v.id())), recorder(&v.recorder()), where(w) {}
+In<T>::In(const Val<T>& v, Where w)
+    : operand(Operand::of(v.id())), recorder(&v.recorder()), where(w) {}
 template <class T>
-In<T>::In(Val<T>&& v, Where w) : In(std::as_const(v), w) { operand.fresh = true; }
+In<T>::In(Val<T>&& v, Where w) : In(std::as_const(v), w) {
+  operand.fresh = true;
+}
 template <class T>
-In<T>::In(const Var<T>& v, Where w) : operand(Operand::of(v.id())), recorder(&v.recorder()), where(w) {}
+In<T>::In(const Var<T>& v, Where w)
+    : operand(Operand::of(v.id())), recorder(&v.recorder()), where(w) {}
 
 /// Records an instruction with one result of type R and operands spelled as T.
 template <class T, class R>
-Val<R> record(Recorder& recorder, Op op, std::initializer_list<Operand> sources, Where where, isa::Type type) {
+Val<R> record(Recorder& recorder, Op op, std::initializer_list<Operand> sources, Where where,
+              isa::Type type) {
   const RegId result = recorder.temporary(R::type, where);
   std::vector<Operand> operands{Operand::of(result)};
   operands.insert(operands.end(), sources);
@@ -271,13 +327,14 @@ using F64 = Val<f64>;
 template <class... A>
 struct register_among;
 template <class A, class... Rest>
-  requires requires { typename std::remove_cvref_t<A>::type; }
+requires requires { typename std::remove_cvref_t<A>::type; }
 struct register_among<A, Rest...> {
   using type = typename std::remove_cvref_t<A>::type;
 };
 template <class A, class... Rest>
-  requires(!requires { typename std::remove_cvref_t<A>::type; })
-struct register_among<A, Rest...> : register_among<Rest...> {};
+requires(!requires { typename std::remove_cvref_t<A>::type; }) struct register_among<A, Rest...>
+    : register_among<Rest...> {
+};
 template <class... A>
 using register_among_t = typename register_among<A...>::type;
 

@@ -69,7 +69,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     object.members.push_back({v, at, {}});
     return true;
   }
-  bool parse_error(std::size_t byte, const std::string&, const nlohmann::detail::exception& e) override {
+  bool parse_error(std::size_t byte, const std::string&,
+                   const nlohmann::detail::exception& e) override {
     std::string what = e.what();
     // nlohmann's text ends in what was wrong; what stands before it repeats position and id.
     if (const auto colon = what.find("syntax error"); colon != what.npos) what = what.substr(colon);
@@ -95,7 +96,9 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
 
   /// Position of the next token; the cursor moves past it.
   Position token() {
-    while (cursor_ < text_.size() && std::string_view(" \t\r\n,:").find(text_[cursor_]) != std::string_view::npos) ++cursor_;
+    while (cursor_ < text_.size() &&
+           std::string_view(" \t\r\n,:").find(text_[cursor_]) != std::string_view::npos)
+      ++cursor_;
     // Continue counting from the last token instead of from the start of the text.
     for (; counted_ < cursor_; ++counted_) {
       if (text_[counted_] == '\n') {
@@ -114,8 +117,9 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     } else if (std::string_view("{}[]").find(c) != std::string_view::npos) {
       ++cursor_;
     } else {
-      while (cursor_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[cursor_])) != 0 ||
-                                        std::string_view("+-.").find(text_[cursor_]) != std::string_view::npos))
+      while (cursor_ < text_.size() &&
+             (std::isalnum(static_cast<unsigned char>(text_[cursor_])) != 0 ||
+              std::string_view("+-.").find(text_[cursor_]) != std::string_view::npos))
         ++cursor_;
     }
     return start;
@@ -193,13 +197,14 @@ std::string Node::describe() const {
 }
 
 void Problems::add(Position at, const std::string& pointer, const std::string& message) {
-  problems_.push_back({at, fmt::format("{}:{}:{}: error: {}{}{}\n", file_, at.line, at.column, pointer,
-                                       pointer.empty() ? "" : ": ", message)});
+  problems_.push_back({at, fmt::format("{}:{}:{}: error: {}{}{}\n", file_, at.line, at.column,
+                                       pointer, pointer.empty() ? "" : ": ", message)});
 }
 
 std::string Problems::text() const {
   std::vector<Problem> sorted = problems_;
-  std::stable_sort(sorted.begin(), sorted.end(), [](const Problem& a, const Problem& b) { return a.at < b.at; });
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const Problem& a, const Problem& b) { return a.at < b.at; });
   std::string s;
   for (const Problem& p : sorted) s += p.line;
   return s;
@@ -207,7 +212,8 @@ std::string Problems::text() const {
 
 Node parse(std::string_view text, Problems& problems) {
   if (text.size() > max_bytes) {
-    problems.add({}, "", fmt::format("the file has {} bytes; at most {} are read", text.size(), max_bytes));
+    problems.add({}, "",
+                 fmt::format("the file has {} bytes; at most {} are read", text.size(), max_bytes));
     return {};
   }
   Builder builder(text, problems);
@@ -226,7 +232,8 @@ std::string nearest(std::string_view word, const std::vector<std::string>& candi
       row[0] = i;
       for (std::size_t j = 1; j < row.size(); ++j) {
         const std::size_t above = row[j];
-        row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
+        row[j] = std::min(
+            {above + 1, row[j - 1] + 1, diagonal + (word[i - 1] == candidate[j - 1] ? 0 : 1)});
         diagonal = above;
       }
     }

@@ -24,9 +24,9 @@ struct Node {
   Kind kind = Kind::null;
   Position at;
   bool boolean = false;
-  std::int64_t integer = 0;   ///< when `huge` is not set
-  bool huge = false;          ///< an integer beyond 64 bits
-  double real = 0;            ///< of integer and real
+  std::int64_t integer = 0;  ///< when `huge` is not set
+  bool huge = false;         ///< an integer beyond 64 bits
+  double real = 0;           ///< of integer and real
   std::string string;
   std::vector<Node> items;
   std::vector<Member> members;

@@ -19,7 +19,8 @@ std::string quoted(const std::vector<std::string>& words) {
 }
 
 /// Checks an integer against a rule before it is narrowed.
-Complaint check_integer(const Node& v, std::int64_t min, std::int64_t max, std::int64_t multiple_of) {
+Complaint check_integer(const Node& v, std::int64_t min, std::int64_t max,
+                        std::int64_t multiple_of) {
   const std::string range = fmt::format("an integer from {} to {}", min, max);
   if (v.kind != Node::Kind::integer || v.huge || v.integer < min || v.integer > max)
     return fmt::format("expected {}, got {}", range, v.describe());
@@ -36,7 +37,8 @@ json integer_schema(std::int64_t min, std::int64_t max, std::int64_t multiple_of
 
 Complaint check_word(const Node& v, const std::vector<std::string>& words) {
   const std::string expected = words.size() == 1 ? quoted(words) : "one of " + quoted(words);
-  if (v.kind != Node::Kind::string) return fmt::format("expected {}, got {}", expected, v.describe());
+  if (v.kind != Node::Kind::string)
+    return fmt::format("expected {}, got {}", expected, v.describe());
   if (std::find(words.begin(), words.end(), v.string) != words.end()) return std::nullopt;
   const std::string meant = nearest(v.string, words);
   return fmt::format("expected {}, got {}{}", expected, v.describe(),
@@ -47,8 +49,8 @@ Complaint check_word(const Node& v, const std::vector<std::string>& words) {
 
 // ---- Declared
 
-void Declared::read(const Node& entry, const std::string& pointer, const std::vector<std::string>& own_keys,
-                    Problems& problems) {
+void Declared::read(const Node& entry, const std::string& pointer,
+                    const std::vector<std::string>& own_keys, Problems& problems) {
   problems_ = &problems;
   pointer_ = pointer;
   at_ = entry.at;
@@ -67,7 +69,8 @@ void Declared::read(const Node& entry, const std::string& pointer, const std::ve
     f->given_ = value != nullptr;
     f->at_ = value != nullptr ? value->at : entry.at;
     if (value == nullptr) {
-      if (f->required()) problems.add(entry.at, pointer, fmt::format("\"{}\" is missing: {}", f->name(), f->doc()));
+      if (f->required())
+        problems.add(entry.at, pointer, fmt::format("\"{}\" is missing: {}", f->name(), f->doc()));
     } else if (const Complaint complaint = f->take(*value)) {
       problems.add(value->at, pointer + "/" + f->name(), *complaint);
     }
@@ -105,14 +108,17 @@ std::string name(Dtype dtype) {
 
 int size_bytes(Dtype dtype) { return dtype == Dtype::f32 ? 4 : 2; }
 
-DtypeField::DtypeField(Declared& owner, std::string name, std::string doc, std::vector<Dtype> allowed)
-    : Field(owner, FieldKind::dtype, std::move(name), std::move(doc)), allowed_(std::move(allowed)) {}
+DtypeField::DtypeField(Declared& owner, std::string name, std::string doc,
+                       std::vector<Dtype> allowed)
+    : Field(owner, FieldKind::dtype, std::move(name), std::move(doc)),
+      allowed_(std::move(allowed)) {}
 
 Complaint DtypeField::take(const Node& v) {
   std::vector<std::string> words;
   for (const Dtype d : allowed_) words.push_back(spec::name(d));
   if (Complaint c = check_word(v, words)) return c;
-  value_ = allowed_[static_cast<std::size_t>(std::find(words.begin(), words.end(), v.string) - words.begin())];
+  value_ = allowed_[static_cast<std::size_t>(std::find(words.begin(), words.end(), v.string) -
+                                             words.begin())];
   return std::nullopt;
 }
 
@@ -131,12 +137,16 @@ Dim::Dim(Declared& owner, std::string name, std::string doc, DimRule rule)
 
 Complaint Dim::take(const Node& v) {
   if (v.kind == Node::Kind::string && rule_.may_be_dynamic) {
-    if (v.string != "dynamic") return fmt::format("expected a number or \"dynamic\", got {}", v.describe());
+    if (v.string != "dynamic")
+      return fmt::format("expected a number or \"dynamic\", got {}", v.describe());
     value_ = -1;
     return std::nullopt;
   }
-  if (Complaint c = check_integer(v, std::max<std::int64_t>(1, rule_.min), rule_.max, rule_.multiple_of))
-    return rule_.may_be_dynamic && v.kind != Node::Kind::integer ? *c + "; \"dynamic\" is possible too" : *c;
+  if (Complaint c =
+          check_integer(v, std::max<std::int64_t>(1, rule_.min), rule_.max, rule_.multiple_of))
+    return rule_.may_be_dynamic && v.kind != Node::Kind::integer
+               ? *c + "; \"dynamic\" is possible too"
+               : *c;
   value_ = v.integer;
   return std::nullopt;
 }
@@ -151,11 +161,17 @@ json Dim::value() const { return is_static() ? json(value_) : json("dynamic"); }
 
 // ---- integer
 
-Integer::Integer(Declared& owner, std::string name, std::string doc, std::int64_t by_default, Rule rule)
-    : Field(owner, FieldKind::option, std::move(name), std::move(doc)), value_(by_default), rule_(rule), required_(false) {}
+Integer::Integer(Declared& owner, std::string name, std::string doc, std::int64_t by_default,
+                 Rule rule)
+    : Field(owner, FieldKind::option, std::move(name), std::move(doc)),
+      value_(by_default),
+      rule_(rule),
+      required_(false) {}
 
 Integer::Integer(Declared& owner, std::string name, std::string doc, Rule rule)
-    : Field(owner, FieldKind::option, std::move(name), std::move(doc)), rule_(rule), required_(true) {}
+    : Field(owner, FieldKind::option, std::move(name), std::move(doc)),
+      rule_(rule),
+      required_(true) {}
 
 Complaint Integer::take(const Node& v) {
   if (Complaint c = check_integer(v, rule_.min, rule_.max, rule_.multiple_of)) return c;
@@ -168,8 +184,12 @@ json Integer::value() const { return value_; }
 
 // ---- number
 
-Number::Number(Declared& owner, std::string name, std::string doc, double by_default, double min, double max)
-    : Field(owner, FieldKind::option, std::move(name), std::move(doc)), value_(by_default), min_(min), max_(max) {}
+Number::Number(Declared& owner, std::string name, std::string doc, double by_default, double min,
+               double max)
+    : Field(owner, FieldKind::option, std::move(name), std::move(doc)),
+      value_(by_default),
+      min_(min),
+      max_(max) {}
 
 Complaint Number::take(const Node& v) {
   const bool number = v.kind == Node::Kind::integer || v.kind == Node::Kind::real;
@@ -198,8 +218,11 @@ json Flag::value() const { return value_; }
 
 // ---- choice
 
-Choice::Choice(Declared& owner, std::string name, std::string doc, std::vector<std::string> words, std::string by_default)
-    : Field(owner, FieldKind::option, std::move(name), std::move(doc)), words_(std::move(words)), value_(std::move(by_default)) {}
+Choice::Choice(Declared& owner, std::string name, std::string doc, std::vector<std::string> words,
+               std::string by_default)
+    : Field(owner, FieldKind::option, std::move(name), std::move(doc)),
+      words_(std::move(words)),
+      value_(std::move(by_default)) {}
 
 Complaint Choice::take(const Node& v) {
   if (Complaint c = check_word(v, words_)) return c;
@@ -210,8 +233,11 @@ Complaint Choice::take(const Node& v) {
 json Choice::schema() const { return {{"enum", words_}}; }
 json Choice::value() const { return value_; }
 
-ChoiceList::ChoiceList(Declared& owner, std::string name, std::string doc, std::vector<std::string> words, std::size_t most)
-    : Field(owner, FieldKind::option, std::move(name), std::move(doc)), words_(std::move(words)), most_(most) {}
+ChoiceList::ChoiceList(Declared& owner, std::string name, std::string doc,
+                       std::vector<std::string> words, std::size_t most)
+    : Field(owner, FieldKind::option, std::move(name), std::move(doc)),
+      words_(std::move(words)),
+      most_(most) {}
 
 bool ChoiceList::has(const std::string& word) const {
   return std::find(value_.begin(), value_.end(), word) != value_.end();
@@ -219,7 +245,8 @@ bool ChoiceList::has(const std::string& word) const {
 
 Complaint ChoiceList::take(const Node& v) {
   if (v.kind != Node::Kind::array || v.items.empty() || v.items.size() > most_)
-    return fmt::format("expected a list of 1 to {} of {}, got {}", most_, quoted(words_), v.describe());
+    return fmt::format("expected a list of 1 to {} of {}, got {}", most_, quoted(words_),
+                       v.describe());
   value_.clear();
   for (std::size_t i = 0; i < v.items.size(); ++i) {
     if (Complaint c = check_word(v.items[i], words_)) return fmt::format("item {}: {}", i, *c);

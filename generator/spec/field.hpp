@@ -30,7 +30,8 @@ class Declared {
 
   const std::vector<Field*>& fields() const { return fields_; }
   /// Reads an entry's members into the fields. `own_keys` are keys that the caller reads itself.
-  void read(const Node& entry, const std::string& pointer, const std::vector<std::string>& own_keys, Problems& problems);
+  void read(const Node& entry, const std::string& pointer, const std::vector<std::string>& own_keys,
+            Problems& problems);
   /// Refuses a combination of values; the message stands at the field.
   void refuse(const Field& field, const std::string& message) const;
   /// Every field with its value or default; equal for entries that mean the same.
@@ -113,7 +114,9 @@ class Dim : public Field {
   /// The fixed value; only of a static dimension.
   std::int64_t get() const { return value_; }
   const DimRule& rule() const { return rule_; }
-  manifest::Expr expr() const { return is_static() ? manifest::Expr(value_) : manifest::Expr::dim(name()); }
+  manifest::Expr expr() const {
+    return is_static() ? manifest::Expr(value_) : manifest::Expr::dim(name());
+  }
   operator manifest::Expr() const { return expr(); }  // NOLINT(google-explicit-constructor)
   bool required() const override { return !rule_.dynamic_by_default; }
   std::optional<std::string> take(const Node& value) override;
@@ -128,7 +131,9 @@ class Dim : public Field {
 inline manifest::Expr operator*(const Dim& a, const Dim& b) { return a.expr() * b.expr(); }
 inline manifest::Expr operator*(const manifest::Expr& a, const Dim& b) { return a * b.expr(); }
 inline manifest::Expr operator*(const Dim& a, const manifest::Expr& b) { return a.expr() * b; }
-inline manifest::Expr ceil_div(const Dim& a, std::int64_t b) { return ceil_div(a.expr(), manifest::Expr(b)); }
+inline manifest::Expr ceil_div(const Dim& a, std::int64_t b) {
+  return ceil_div(a.expr(), manifest::Expr(b));
+}
 
 /// A whole number that the generator uses: a block size, a tile.
 class Integer : public Field {
@@ -155,7 +160,8 @@ class Integer : public Field {
 /// A real number: an epsilon, a scale.
 class Number : public Field {
  public:
-  Number(Declared& owner, std::string name, std::string doc, double by_default, double min, double max);
+  Number(Declared& owner, std::string name, std::string doc, double by_default, double min,
+         double max);
   double get() const { return value_; }
   bool required() const override { return false; }
   std::optional<std::string> take(const Node& value) override;
@@ -183,7 +189,8 @@ class Flag : public Field {
 /// One of a few words.
 class Choice : public Field {
  public:
-  Choice(Declared& owner, std::string name, std::string doc, std::vector<std::string> words, std::string by_default);
+  Choice(Declared& owner, std::string name, std::string doc, std::vector<std::string> words,
+         std::string by_default);
   const std::string& get() const { return value_; }
   bool is(const char* word) const { return value_ == word; }
   bool required() const override { return false; }
@@ -199,7 +206,8 @@ class Choice : public Field {
 /// A list of words out of a few, at least one.
 class ChoiceList : public Field {
  public:
-  ChoiceList(Declared& owner, std::string name, std::string doc, std::vector<std::string> words, std::size_t most);
+  ChoiceList(Declared& owner, std::string name, std::string doc, std::vector<std::string> words,
+             std::size_t most);
   const std::vector<std::string>& get() const { return value_; }
   bool has(const std::string& word) const;
   bool required() const override { return true; }

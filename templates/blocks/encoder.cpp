@@ -18,15 +18,23 @@ class Encoder final : public Block {
   Integer heads{*this, "heads", "attention heads", {.max = 1024}};
   Integer ffn_dim{*this, "ffn_dim", "width of the feed-forward network", {.max = 1 << 20}};
   Integer max_seq_len{*this, "max_seq_len", "longest sequence of a forward pass", {.max = 1 << 24}};
-  Choice activation{*this, "activation", "of the feed-forward network", {"gelu", "gelu_tanh", "relu", "silu"}, "gelu"};
-  Choice norm{*this, "norm", "where the norms stand: before attention and feed-forward", {"pre"}, "pre"};
+  Choice activation{*this,
+                    "activation",
+                    "of the feed-forward network",
+                    {"gelu", "gelu_tanh", "relu", "silu"},
+                    "gelu"};
+  Choice norm{
+      *this, "norm", "where the norms stand: before attention and feed-forward", {"pre"}, "pre"};
   Number norm_eps{*this, "norm_eps", "added to the variance in the norms", 1e-5, 0, 1};
 
   void check() const override {
     if (d_model % heads != 0)
-      refuse(heads, "d_model " + std::to_string(d_model) + " is not divisible by heads " + std::to_string(heads));
-    else if (const int head_dim = d_model / heads; head_dim < 16 || head_dim > 128 || head_dim % 8 != 0)
-      refuse(heads, "d_model / heads is " + std::to_string(head_dim) + "; attention takes a head_dim from 16 to 128 that is a multiple of 8");
+      refuse(heads, "d_model " + std::to_string(d_model) + " is not divisible by heads " +
+                        std::to_string(heads));
+    else if (const int head_dim = d_model / heads;
+             head_dim < 16 || head_dim > 128 || head_dim % 8 != 0)
+      refuse(heads, "d_model / heads is " + std::to_string(head_dim) +
+                        "; attention takes a head_dim from 16 to 128 that is a multiple of 8");
   }
 
   void plan(PlanBuilder& p, const ptx::Target& target) const override;
@@ -93,23 +101,42 @@ void Encoder::plan(PlanBuilder& p, const ptx::Target&) const {
   };
 
   p.step("attention_norm", "layer_norm", layer_norm, {{"rows", rows}},
-         {{"x", {"x"}}, {"gamma", {"self_attn_layer_norm.weight"}}, {"beta", {"self_attn_layer_norm.bias"}}, {"out", {"normed"}}});
+         {{"x", {"x"}},
+          {"gamma", {"self_attn_layer_norm.weight"}},
+          {"beta", {"self_attn_layer_norm.bias"}},
+          {"out", {"normed"}}});
   p.step("qkv", "gemm", gemm(3 * d, d, json::object()), {{"m", rows}},
          {{"a", {"normed"}}, {"w", {"qkv.weight"}}, {"bias", {"qkv.bias"}}, {"out", {"qkv"}}});
   // Attention reads Q, K and V where the projection left them: side by side in each row.
   p.step("attention", "attention",
-         {{"dtype", t}, {"heads", heads.get()}, {"kv_heads", heads.get()}, {"head_dim", d / heads}, {"layout", "bshd"},
-          {"q_row_stride", 3 * d}, {"kv_row_stride", 3 * d}},
+         {{"dtype", t},
+          {"heads", heads.get()},
+          {"kv_heads", heads.get()},
+          {"head_dim", d / heads},
+          {"layout", "bshd"},
+          {"q_row_stride", 3 * d},
+          {"kv_row_stride", 3 * d}},
          {{"batch", batch}, {"q_len", seq_len}, {"kv_len", seq_len}},
          {{"q", {"qkv"}}, {"k", {"qkv", d}}, {"v", {"qkv", 2 * d}}, {"out", {"attended"}}});
   p.step("attention_out", "gemm", gemm(d, d, {{"residual", true}}), {{"m", rows}},
-         {{"a", {"attended"}}, {"w", {"self_attn.out_proj.weight"}}, {"bias", {"attention_out.bias"}}, {"residual", {"x"}}, {"out", {"h"}}});
+         {{"a", {"attended"}},
+          {"w", {"self_attn.out_proj.weight"}},
+          {"bias", {"attention_out.bias"}},
+          {"residual", {"x"}},
+          {"out", {"h"}}});
   p.step("ffn_norm", "layer_norm", layer_norm, {{"rows", rows}},
-         {{"x", {"h"}}, {"gamma", {"final_layer_norm.weight"}}, {"beta", {"final_layer_norm.bias"}}, {"out", {"h_normed"}}});
+         {{"x", {"h"}},
+          {"gamma", {"final_layer_norm.weight"}},
+          {"beta", {"final_layer_norm.bias"}},
+          {"out", {"h_normed"}}});
   p.step("ffn_up", "gemm", gemm(f, d, {{"activation", activation.get()}}), {{"m", rows}},
          {{"a", {"h_normed"}}, {"w", {"fc1.weight"}}, {"bias", {"ffn_up.bias"}}, {"out", {"ffn"}}});
   p.step("ffn_down", "gemm", gemm(d, f, {{"residual", true}}), {{"m", rows}},
-         {{"a", {"ffn"}}, {"w", {"fc2.weight"}}, {"bias", {"ffn_down.bias"}}, {"residual", {"h"}}, {"out", {"out"}}});
+         {{"a", {"ffn"}},
+          {"w", {"fc2.weight"}},
+          {"bias", {"ffn_down.bias"}},
+          {"residual", {"h"}},
+          {"out", {"out"}}});
 }
 
 PTXMILL_BLOCK(Encoder, "encoder", "A transformer encoder layer, pre-norm, as in Whisper.");

@@ -9,6 +9,9 @@ trivially 0 or 1) and runs on random input, in float32 and in float64. Written t
   whisper-<model>.b<batch>_s<seq>.safetensors  `input` (f32), `output_f32`, `output_f64`, all
                                              [batch, seq_len, d_model]
 
+`mini` is a small layer of the same kind; tests/oracle/data holds its files, made with
+  make_whisper_encoder.py tests/oracle/data --model mini --seq-len 1 --seq-len 7 --seq-len 33 --batch 1 --batch 2 --device cpu
+
 Needs torch, transformers and safetensors, and no network.
 """
 
@@ -25,6 +28,7 @@ from transformers import WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoderLayer
 
 MODELS = {
+    "mini": {"d_model": 64, "heads": 2, "ffn_dim": 128},
     "tiny": {"d_model": 384, "heads": 6, "ffn_dim": 1536},
     "base": {"d_model": 512, "heads": 8, "ffn_dim": 2048},
 }
@@ -68,11 +72,16 @@ def run_layer(layer, hidden_states):
     return output[0] if isinstance(output, (tuple, list)) else output
 
 
+def save(tensors, path):
+    safetensors.torch.save_file(tensors, path)
+    path.chmod(0o644)
+
+
 def write_model(model, directory, device, seq_lens, batches, seed):
     generator = torch.Generator().manual_seed(seed)
     layer = make_layer(model, generator)
     weights = {name: parameter.detach().clone().contiguous() for name, parameter in layer.named_parameters()}
-    safetensors.torch.save_file(weights, directory / f"whisper-{model}.weights.safetensors")
+    save(weights, directory / f"whisper-{model}.weights.safetensors")
 
     in_f32 = layer.to(device)
     cases = []
@@ -85,7 +94,7 @@ def write_model(model, directory, device, seq_lens, batches, seed):
         output_f64 = run_layer(in_f64, x.to(device).double()).cpu()
         error = (output_f32.double() - output_f64).abs().max().item()
         print(f"whisper-{model} batch {batch} seq_len {seq_len}: max |f32 - f64| {error:.3g}")
-        safetensors.torch.save_file(
+        save(
             {"input": x, "output_f32": output_f32.contiguous(), "output_f64": output_f64.contiguous()},
             directory / f"whisper-{model}.b{batch}_s{seq_len}.safetensors",
         )
@@ -94,7 +103,7 @@ def write_model(model, directory, device, seq_lens, batches, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=pathlib.Path)
-    parser.add_argument("--model", action="append", choices=sorted(MODELS), help="default: all")
+    parser.add_argument("--model", action="append", choices=sorted(MODELS), help="default: tiny and base")
     parser.add_argument("--seq-len", action="append", type=int, help=f"default: {SEQ_LENS}")
     parser.add_argument("--batch", action="append", type=int, help=f"default: {BATCHES}")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -110,7 +119,7 @@ def main():
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     args.directory.mkdir(parents=True, exist_ok=True)
-    for model in args.model or sorted(MODELS):
+    for model in args.model or ["tiny", "base"]:
         write_model(model, args.directory, args.device, args.seq_len or SEQ_LENS, args.batch or BATCHES, args.seed)
 
 

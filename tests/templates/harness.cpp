@@ -8,7 +8,8 @@ namespace ptxmill::test {
 namespace {
 
 std::string spec_text(const std::string& kernels, const std::string& blocks) {
-  return R"({"schema_version": 1, "library": "test", "targets": ["sm_80"], "kernels": [)" "\n" +
+  return R"({"schema_version": 1, "library": "test", "targets": ["sm_80"], "kernels": [)"
+         "\n" +
          kernels + "\n], \"blocks\": [" + blocks + "]}\n";
 }
 

@@ -1,0 +1,127 @@
+#include <algorithm>
+
+#include "emulator/run/grid.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+std::uint32_t open_meeting(WarpState& w, std::uint32_t pc, std::uint32_t outer, LaneMask expected) {
+  const Meeting m{pc, outer, expected, 0, true};
+  for (std::uint32_t k = 1; k < w.meetings.size(); ++k) {
+    if (w.meetings[k].in_use) continue;
+    w.meetings[k] = m;
+    return k;
+  }
+  w.meetings.push_back(m);
+  return static_cast<std::uint32_t>(w.meetings.size() - 1);
+}
+
+void remove_current(WarpState& w) {
+  w.splits.erase(w.splits.begin() + static_cast<std::ptrdiff_t>(w.current));
+  w.current = 0;
+}
+
+/// Sends everybody onwards where a meeting is complete. Returns whether it was.
+bool close_if_complete(WarpState& w, std::uint32_t index) {
+  Meeting& m = w.meetings[index];
+  if (index == 0 || !m.in_use || m.arrived != m.expected) return false;
+  m.in_use = false;
+  if (m.expected == 0) return false;
+  Split s;
+  s.pc = m.pc;
+  s.mask = m.expected;
+  s.meeting = m.outer;
+  w.splits.push_back(s);
+  w.current = w.splits.size() - 1;
+  return true;
+}
+
+}  // namespace
+
+void start_warp(WarpState& w, LaneMask lanes) {
+  w.alive = lanes;
+  w.splits.assign(1, Split{});
+  w.splits[0].mask = lanes;
+  w.meetings.assign(1, Meeting{nowhere, 0, lanes, 0, true});
+  w.current = 0;
+  w.misused_barrier = false;
+}
+
+void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t next,
+             std::uint32_t meet_at) {
+  const LaneMask rest = w.splits[w.current].mask & ~taken;
+  std::uint32_t index = w.splits[w.current].meeting;
+  if (w.meetings[index].pc != meet_at) {
+    index = open_meeting(w, meet_at, index, taken | rest);
+  }
+  Split& s = w.splits[w.current];
+  s.meeting = index;
+  Meeting& m = w.meetings[index];
+  // Lanes that are at the meeting place already need no split of their own.
+  if (target == m.pc) {
+    m.arrived |= taken;
+    s.mask = rest;
+    s.pc = next;
+  } else if (next == m.pc) {
+    m.arrived |= rest;
+    s.mask = taken;
+    s.pc = target;
+  } else {
+    s.mask = rest;
+    s.pc = next;
+    Split other = s;
+    other.mask = taken;
+    other.pc = target;
+    // Behind the current one, which goes on first.
+    w.splits.insert(w.splits.begin() + static_cast<std::ptrdiff_t>(w.current), other);
+    ++w.current;
+  }
+}
+
+void separate(WarpState& w, LaneMask lanes) {
+  Split& s = w.splits[w.current];
+  if (s.mask == lanes) return;
+  Split others = s;
+  others.mask &= ~lanes;
+  ++others.pc;
+  s.mask = lanes;
+  w.splits.push_back(others);
+}
+
+bool meet(WarpState& w) {
+  const Split s = w.splits[w.current];
+  Meeting& m = w.meetings[s.meeting];
+  m.arrived |= s.mask;
+  remove_current(w);
+  return close_if_complete(w, s.meeting);
+}
+
+void leave(WarpState& w, LaneMask lanes, std::uint32_t next) {
+  w.alive &= ~lanes;
+  Split& s = w.splits[w.current];
+  s.mask &= ~lanes;
+  s.pc = next;
+  if (s.mask == 0) remove_current(w);
+  for (std::uint32_t k = 0; k < w.meetings.size(); ++k) {
+    if (!w.meetings[k].in_use) continue;
+    w.meetings[k].expected &= ~lanes;
+    w.meetings[k].arrived &= ~lanes;
+  }
+  const std::size_t kept = w.current;
+  for (std::uint32_t k = 1; k < w.meetings.size(); ++k) close_if_complete(w, k);
+  w.current = std::min(kept, w.splits.empty() ? 0 : w.splits.size() - 1);
+}
+
+bool choose_split(WarpState& w) {
+  const std::size_t n = w.splits.size();
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::size_t candidate = (w.current + n - k) % n;
+    if (w.splits[candidate].wait == Wait::none) {
+      w.current = candidate;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace ptxmill::emu

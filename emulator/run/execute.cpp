@@ -1,0 +1,392 @@
+// A launch: blocks take turns on the emulated multiprocessors.
+#include "emulator/execute.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "emulator/run/grid.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+// Instructions that a warp, and a block, run before the next has its turn. Long turns keep a
+// block's registers in the host's caches; short enough that a spin loop does not waste much.
+constexpr std::uint64_t warp_turn = 4096;
+constexpr std::uint64_t block_turn = 65536;
+
+enum class BlockState : std::uint8_t { finished, running, asleep, stuck };
+
+std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp, std::uint32_t lane,
+                            Special s) {
+  const auto& block = grid.launch.block;
+  const std::uint32_t linear = warp * lane_count + lane;
+  switch (s) {
+    case Special::tid_x: return linear % block[0];
+    case Special::tid_y: return linear / block[0] % block[1];
+    case Special::tid_z: return linear / block[0] / block[1];
+    case Special::ntid_x: return block[0];
+    case Special::ntid_y: return block[1];
+    case Special::ntid_z: return block[2];
+    case Special::ctaid_x: return cta.id[0];
+    case Special::ctaid_y: return cta.id[1];
+    case Special::ctaid_z: return cta.id[2];
+    case Special::nctaid_x: return grid.launch.grid[0];
+    case Special::nctaid_y: return grid.launch.grid[1];
+    case Special::nctaid_z: return grid.launch.grid[2];
+    case Special::laneid: return lane;
+    case Special::warpid: return warp;
+    case Special::nwarpid: return grid.block_warps;
+    case Special::smid: return cta.slot % static_cast<std::uint32_t>(grid.machine.sm_count);
+    case Special::nsmid: return static_cast<std::uint32_t>(grid.machine.sm_count);
+    case Special::lanemask_eq: return 1u << lane;
+    case Special::lanemask_lt: return (1u << lane) - 1;
+    case Special::lanemask_le: return (2u << lane) - 1;
+    case Special::lanemask_gt: return ~((2u << lane) - 1);
+    case Special::lanemask_ge: return ~((1u << lane) - 1);
+    case Special::dynamic_smem_size: return grid.launch.dynamic_shared_bytes;
+    case Special::total_smem_size: return static_cast<std::uint32_t>(grid.shared_bytes);
+    case Special::one32: return 1;
+    case Special::gridid:
+    case Special::zero32:
+    case Special::zero64: return 0;
+  }
+  return 0;
+}
+
+class Launcher {
+ public:
+  explicit Launcher(Grid& grid) : grid_(grid) {
+    for (const std::uint32_t n : grid.launch.grid) total_ *= n;
+    const auto sms = static_cast<std::uint64_t>(std::max(1, grid.machine.sm_count));
+    most_resident_ = grid.launch.cooperative ? total_ : std::min(total_, sms);
+  }
+
+  void run() {
+    while (!grid_.stopped && (!resident_.empty() || next_ < total_)) {
+      while (resident_.size() < wanted_ && next_ < total_) admit();
+      if (!round()) return;
+    }
+  }
+
+ private:
+  /// Gives each resident block a turn. False where the launch is over.
+  bool round() {
+    order();
+    bool progress = false;
+    bool asleep = false;
+    for (std::size_t k = 0; k < resident_.size() && !grid_.stopped; ++k) {
+      Cta& cta = *resident_[k];
+      const BlockState state = turn(cta);
+      if (grid_.stopped) return false;
+      if (over_budget()) return false;
+      if (state == BlockState::stuck) return deadlock(cta);
+      progress = progress || state != BlockState::asleep;
+      asleep = asleep || state == BlockState::asleep;
+      if (state == BlockState::finished) {
+        free_.push_back(std::move(owned_[cta.slot]));
+        resident_[k] = nullptr;
+      }
+    }
+    const bool someone_finished = std::find(resident_.begin(), resident_.end(), nullptr) != resident_.end();
+    resident_.erase(std::remove(resident_.begin(), resident_.end(), nullptr), resident_.end());
+    // Blocks that do not finish within a turn may be waiting for others to start.
+    if (!someone_finished) wanted_ = std::min<std::uint64_t>(most_resident_, resident_.size() + 1);
+    if (!progress && asleep && resident_.size() == std::min(most_resident_, total_)) skip_sleep();
+    if (!progress && asleep && next_ == total_) skip_sleep();
+    return true;
+  }
+
+  bool over_budget() {
+    if (grid_.executed < grid_.options.instruction_budget) return false;
+    add_finding(grid_,
+                fmt::format("hang: the launch did not end within {} warp instructions\n{}",
+                            grid_.options.instruction_budget, standing(grid_, resident())),
+                Outcome::launch_timeout, Severity::fatal);
+    return true;
+  }
+
+  bool deadlock(Cta& cta) {
+    add_finding(grid_,
+                fmt::format("deadlock: no warp of block ({}, {}, {}) can go on\n{}", cta.id[0],
+                            cta.id[1], cta.id[2], standing(grid_, {&cta})),
+                Outcome::launch_timeout, Severity::fatal);
+    return false;
+  }
+
+  std::vector<Cta*> resident() const {
+    std::vector<Cta*> out;
+    for (Cta* c : resident_)
+      if (c != nullptr) out.push_back(c);
+    return out;
+  }
+
+  void order() {
+    switch (grid_.options.schedule) {
+      case Schedule::earliest: break;
+      case Schedule::latest:
+        std::sort(resident_.begin(), resident_.end(), [](const Cta* a, const Cta* b) {
+          return std::lexicographical_compare(b->id.rbegin(), b->id.rend(), a->id.rbegin(), a->id.rend());
+        });
+        break;
+      case Schedule::random: shuffle(resident_); break;
+    }
+  }
+
+  /// Not std::shuffle: its draws differ between standard libraries.
+  template <class T>
+  void shuffle(std::vector<T>& v) {
+    for (std::size_t n = v.size(); n > 1; --n) std::swap(v[n - 1], v[grid_.random() % n]);
+  }
+
+  void skip_sleep() {
+    std::uint64_t wake = ~std::uint64_t{0};
+    for (Cta* c : resident_) {
+      for (const WarpState& w : c->warps) {
+        for (const Split& s : w.splits)
+          if (s.wait == Wait::sleep) wake = std::min(wake, s.wake);
+      }
+    }
+    if (wake != ~std::uint64_t{0} && wake > grid_.now()) grid_.skipped_time += wake - grid_.now();
+  }
+
+  void admit() {
+    std::unique_ptr<Cta> cta;
+    if (!free_.empty()) {
+      cta = std::move(free_.back());
+      free_.pop_back();
+    } else {
+      cta = std::make_unique<Cta>();
+      cta->slot = static_cast<std::uint32_t>(owned_.size());
+      owned_.emplace_back();
+      allocate(*cta);
+    }
+    const auto& g = grid_.launch.grid;
+    const std::uint64_t n = next_++;
+    cta->id = {static_cast<std::uint32_t>(n % g[0]), static_cast<std::uint32_t>(n / g[0] % g[1]),
+               static_cast<std::uint32_t>(n / g[0] / g[1])};
+    start(*cta);
+    resident_.push_back(cta.get());
+    owned_[cta->slot] = std::move(cta);
+  }
+
+  void allocate(Cta& cta) {
+    const std::uint32_t warps = grid_.block_warps;
+    const std::size_t each = grid_.kernel.slots * slot_bytes;
+    constexpr std::size_t align = 64;
+    cta.register_storage = std::make_unique<std::byte[]>(each * warps + align);
+    const auto address = reinterpret_cast<std::uintptr_t>(cta.register_storage.get());
+    cta.registers = cta.register_storage.get() + (align - address % align) % align;
+    cta.defined.resize(std::size_t{grid_.kernel.slots} * warps);
+    cta.shared.resize(grid_.shared_bytes);
+    cta.shared_written.resize(grid_.shared_bytes);
+    const std::size_t local = grid_.kernel.info.local_bytes * lane_count;
+    cta.local.resize(local * warps);
+    cta.local_written.resize(local * warps);
+    for (Barrier& b : cta.barriers) {
+      b.lanes.resize(warps);
+      b.warp_counted.resize(warps);
+    }
+    cta.warps.resize(warps);
+    for (std::uint32_t k = 0; k < warps; ++k) {
+      WarpState& w = cta.warps[k];
+      w.registers = cta.registers + each * k;
+      w.defined = cta.defined.data() + std::size_t{grid_.kernel.slots} * k;
+      w.grid = &grid_;
+      w.cta = &cta;
+      w.index = k;
+      w.checked = grid_.checked;
+      w.shared = {cta.shared.data(), cta.shared_written.data(), 0, cta.shared.size()};
+      w.local = {cta.local.data() + local * k, cta.local_written.data() + local * k, 0,
+                 grid_.kernel.info.local_bytes};
+      w.params = {const_cast<std::byte*>(grid_.launch.params.data()), nullptr, 0,
+                  grid_.launch.params.size()};
+      fill_constants(w);
+    }
+  }
+
+  void fill_constants(WarpState& w) {
+    std::memset(w.registers + zero_slot * slot_bytes, 0, 2 * slot_bytes);
+    for (const ConstantSlot& c : grid_.kernel.constants) {
+      const std::uint64_t value =
+          c.value + (c.variable < 0 ? 0 : grid_.variables[static_cast<std::size_t>(c.variable)]);
+      if (c.bits == 1) {
+        w.predicate(c.slot) = value != 0 ? all_lanes : 0;
+      } else if (c.bits == 64) {
+        std::fill_n(w.lanes<std::uint64_t>(c.slot), lane_count, value);
+      } else {
+        std::fill_n(w.lanes<std::uint32_t>(c.slot), lane_count, static_cast<std::uint32_t>(value));
+      }
+    }
+  }
+
+  void start(Cta& cta) {
+    // What nothing wrote reads as NaN where checks are off, as likely as anything on a device.
+    std::fill(cta.shared.begin(), cta.shared.end(), std::byte{0xff});
+    std::fill(cta.shared_written.begin(), cta.shared_written.end(), std::uint8_t{0});
+    std::fill(cta.local.begin(), cta.local.end(), std::byte{0xff});
+    std::fill(cta.local_written.begin(), cta.local_written.end(), std::uint8_t{0});
+    cta.live_warps = grid_.block_warps;
+    cta.next_warp = 0;
+    for (WarpState& w : cta.warps) {
+      std::copy(grid_.defined_at_start.begin(), grid_.defined_at_start.end(), w.defined);
+      for (const SpecialSlot& s : grid_.kernel.specials) fill_special(cta, w, s);
+      const std::uint32_t threads = std::min(grid_.block_threads - w.index * lane_count, std::uint32_t{lane_count});
+      start_warp(w, threads == lane_count ? all_lanes : (LaneMask{1} << threads) - 1);
+    }
+  }
+
+  void fill_special(const Cta& cta, WarpState& w, const SpecialSlot& s) {
+    if (s.special == Special::gridid) {
+      std::fill_n(w.lanes<std::uint64_t>(s.slot), lane_count, std::uint64_t{0});
+      return;
+    }
+    std::uint32_t* d = w.lanes<std::uint32_t>(s.slot);
+    for (std::uint32_t l = 0; l < lane_count; ++l) d[l] = special_value(grid_, cta, w.index, l, s.special);
+  }
+
+  /// True where the warp has a ready split; wakes those whose time has come.
+  bool ready(WarpState& w) {
+    bool any = false;
+    for (Split& s : w.splits) {
+      if (s.wait == Wait::sleep && s.wake <= grid_.now()) s.wait = Wait::none;
+      any = any || s.wait == Wait::none;
+    }
+    return any;
+  }
+
+  static bool sleeping(const WarpState& w) {
+    return std::any_of(w.splits.begin(), w.splits.end(), [](const Split& s) { return s.wait == Wait::sleep; });
+  }
+
+  std::size_t pick(const Cta& cta, std::size_t step) {
+    const std::size_t n = cta.warps.size();
+    switch (grid_.options.schedule) {
+      case Schedule::earliest: return (cta.next_warp + step) % n;
+      case Schedule::latest: return n - 1 - (cta.next_warp + step) % n;
+      case Schedule::random: break;
+    }
+    // A rotation and a reflection drawn for this pass; every warp is visited once.
+    const std::size_t place = (pass_offset_ + step) % n;
+    return pass_reversed_ ? n - 1 - place : place;
+  }
+
+  std::uint64_t warp_limit() {
+    return grid_.options.schedule == Schedule::random ? 1 + grid_.random() % 256 : warp_turn;
+  }
+
+  BlockState turn(Cta& cta) {
+    const std::uint64_t end = std::min(grid_.executed + block_turn, grid_.options.instruction_budget);
+    for (;;) {
+      if (grid_.options.schedule == Schedule::random) {
+        pass_offset_ = grid_.random() % cta.warps.size();
+        pass_reversed_ = (grid_.random() & 1) != 0;
+      }
+      bool ran = false, alive = false, asleep = false;
+      for (std::size_t step = 0; step < cta.warps.size(); ++step) {
+        WarpState& w = cta.warps[pick(cta, step)];
+        if (w.finished()) continue;
+        if (ready(w)) {
+          run_warp(grid_, cta, w, std::min(warp_limit(), end - std::min(end, grid_.executed)));
+          if (w.stop || grid_.stopped) {
+            grid_.stopped = true;
+            return BlockState::running;
+          }
+          ran = true;
+        }
+        alive = alive || !w.finished();
+        if (!w.finished() && sleeping(w)) asleep = true;
+        if (grid_.executed >= end) {
+          if (grid_.options.schedule != Schedule::random) cta.next_warp = (cta.next_warp + step + 1) % cta.warps.size();
+          return still_alive(cta) ? BlockState::running : BlockState::finished;
+        }
+      }
+      if (!alive) return BlockState::finished;
+      if (ran) continue;
+      if (asleep) return BlockState::asleep;
+      if (!resolve(cta)) return grid_.stopped ? BlockState::running : BlockState::stuck;
+    }
+  }
+
+  static bool still_alive(const Cta& cta) {
+    return std::any_of(cta.warps.begin(), cta.warps.end(), [](const WarpState& w) { return !w.finished(); });
+  }
+
+  /// Lets one warp with a divergent barrier go on, by the rules of the manual.
+  bool resolve(Cta& cta) {
+    for (WarpState& w : cta.warps) {
+      if (w.finished() || !resolve_divergent_barrier(grid_, cta, w)) continue;
+      return !grid_.stopped;
+    }
+    return false;
+  }
+
+  Grid& grid_;
+  std::uint64_t total_ = 1, next_ = 0, most_resident_ = 1, wanted_ = 1;
+  std::vector<std::unique_ptr<Cta>> owned_;  ///< by slot
+  std::vector<std::unique_ptr<Cta>> free_;
+  std::vector<Cta*> resident_;
+  std::size_t pass_offset_ = 0;
+  bool pass_reversed_ = false;
+};
+
+const Kernel* kernel_of(const Module& module, const EntryInfo& entry) {
+  for (const Kernel& k : module.kernels)
+    if (&k.info == &entry || k.info.name == entry.name) return &k;
+  return nullptr;
+}
+
+std::vector<LaneMask> defined_at_start(const Kernel& kernel) {
+  std::vector<LaneMask> defined(kernel.slots, 0);
+  for (Slot s = 0; s < first_free_slot; ++s) defined[s] = all_lanes;
+  for (const ConstantSlot& c : kernel.constants) defined[c.slot] = all_lanes;
+  for (const SpecialSlot& s : kernel.specials) defined[s.slot] = all_lanes;
+  return defined;
+}
+
+}  // namespace
+
+ExecuteResult execute(const Program& program, const EntryInfo& entry, const Launch& launch,
+                      GlobalMemory& memory, const Machine& machine, const ExecuteOptions& options) {
+  ExecuteResult failed;
+  const Module& module = program.module();
+  const Kernel* kernel = kernel_of(module, entry);
+  const auto refuse = [&](std::string_view why) {
+    failed.outcome = Outcome::launch_failed;
+    failed.report = fmt::format("ptxmill emulator: error: {}\n", why);
+    return failed;
+  };
+  if (kernel == nullptr) return refuse(fmt::format("no entry '{}' in the module", entry.name));
+  if (launch.params.size() < kernel->info.param_bytes) {
+    return refuse(fmt::format("entry '{}' takes {} bytes of parameters, not {}", entry.name,
+                              kernel->info.param_bytes, launch.params.size()));
+  }
+  std::uint64_t threads = 1, blocks = 1;
+  for (const std::uint32_t n : launch.block) threads *= n;
+  for (const std::uint32_t n : launch.grid) blocks *= n;
+  if (blocks == 0) return failed;
+  if (threads == 0 || threads > 1024) return refuse(fmt::format("a block of {} threads", threads));
+
+  Grid grid{module, *kernel, launch, memory, machine, options, {}, 1, 1, 0, {}, {}, 0, 0, true, false,
+            std::mt19937_64(options.seed), {}, {}, 0};
+  grid.checked = options.check != Check::off;
+  grid.block_threads = static_cast<std::uint32_t>(threads);
+  grid.block_warps = static_cast<std::uint32_t>((threads + lane_count - 1) / lane_count);
+  grid.shared_bytes = kernel->dynamic_shared_offset + launch.dynamic_shared_bytes;
+  grid.defined_at_start = defined_at_start(*kernel);
+  grid.variables.assign(launch.variables.begin(), launch.variables.end());
+  const bool own_variables = grid.variables.empty() && !module.variables.empty();
+  if (own_variables) grid.variables = program.place_variables(memory);
+  if (grid.variables.size() != module.variables.size()) {
+    return refuse("the module's variables are not placed");
+  }
+  Launcher(grid).run();
+  if (own_variables) {
+    for (const DeviceAddress a : grid.variables) memory.free(a);
+  }
+  grid.result.warp_instructions = grid.executed;
+  return std::move(grid.result);
+}
+
+}  // namespace ptxmill::emu

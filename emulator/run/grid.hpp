@@ -1,0 +1,168 @@
+// A launch in progress: blocks, warps, and how the lanes of a warp are spread over the code.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "emulator/decode/module.hpp"
+#include "emulator/execute.hpp"
+#include "emulator/run/warp.hpp"
+
+namespace ptxmill::emu {
+
+inline constexpr std::uint32_t nowhere = static_cast<std::uint32_t>(no_pc);
+
+/// What lanes wait for.
+enum class Wait : std::uint8_t {
+  none,       ///< ready to run
+  warp,       ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
+  barrier,    ///< a barrier of the block
+  sleep,      ///< until `wake`
+};
+
+/// Lanes of a warp that run together.
+struct Split {
+  std::uint32_t pc = 0;
+  LaneMask mask = 0;
+  std::uint32_t meeting = 0;  ///< index into WarpState::meetings
+  Wait wait = Wait::none;
+  std::uint32_t barrier = 0;  ///< which, for Wait::barrier
+  std::uint64_t wake = 0;
+};
+
+/// A place where separated lanes wait for one another: the post-dominator of a branch. The first
+/// one of a warp is the exit, which nobody leaves.
+struct Meeting {
+  std::uint32_t pc = nowhere;
+  std::uint32_t outer = 0;  ///< the meeting that its lanes are bound for afterwards
+  LaneMask expected = 0;    ///< lanes that have not exited meanwhile
+  LaneMask arrived = 0;
+  bool in_use = false;
+};
+
+struct WarpState : Warp {
+  std::vector<Split> splits;
+  std::vector<Meeting> meetings;
+  std::size_t current = 0;  ///< index of the split to run next
+  bool misused_barrier = false;  ///< reported already
+
+  bool finished() const { return alive == 0; }
+};
+
+/// A barrier of a block (PTX ISA, "bar", "barrier").
+struct Barrier {
+  std::uint32_t threads = 0;  ///< as given; 0: all of the block
+  bool active = false;        ///< someone has arrived
+  std::uint32_t counted = 0;  ///< threads that have arrived, whole warps
+  std::vector<LaneMask> lanes;       ///< for each warp, lanes that have arrived
+  std::vector<bool> warp_counted;    ///< for each warp
+  std::uint32_t popc = 0;
+  bool all = true, any = false;
+  bool votes_defined = true;
+};
+
+struct Cta {
+  std::array<std::uint32_t, 3> id{0, 0, 0};
+  std::uint32_t slot = 0;  ///< of the resident blocks: what %smid shows
+  std::vector<WarpState> warps;
+  std::array<Barrier, 16> barriers;
+  std::uint32_t live_warps = 0;
+  std::size_t next_warp = 0;  ///< where the round goes on
+
+  // Storage, kept for the next block that takes this place.
+  std::unique_ptr<std::byte[]> register_storage;
+  std::byte* registers = nullptr;
+  std::vector<LaneMask> defined;
+  std::vector<std::byte> shared, local;
+  std::vector<std::uint8_t> shared_written, local_written;
+};
+
+struct Grid {
+  const Module& module;
+  const Kernel& kernel;
+  const Launch& launch;
+  GlobalMemory& memory;
+  const Machine& machine;
+  const ExecuteOptions& options;
+
+  std::vector<DeviceAddress> variables;
+  std::uint32_t block_threads = 1;
+  std::uint32_t block_warps = 1;
+  std::uint64_t shared_bytes = 0;
+  std::vector<LaneMask> defined_at_start;  ///< for each slot
+  std::vector<std::shared_ptr<Allocation>> held;  ///< allocations that regions point into
+
+  std::uint64_t executed = 0;  ///< warp instructions
+  std::uint64_t skipped_time = 0;  ///< while all warps slept
+  bool checked = true;
+  bool stopped = false;
+  std::mt19937_64 random;
+
+  ExecuteResult result;
+  std::set<std::pair<std::uint32_t, Fault>> reported;
+  int findings = 0;
+
+  std::uint64_t now() const { return 1'000'000'000 + executed + skipped_time; }
+};
+
+// ---- report.cpp
+
+/// How a finding bears on the launch.
+enum class Severity : std::uint8_t {
+  finding,  ///< what a device would not notice: ends the launch under Check::fail only
+  fatal,    ///< what ends a launch on a device as well
+};
+
+/// "line 12: ld.global.f32 ...", and the phase.
+std::string where(const Grid& grid, std::uint32_t pc);
+/// "block (0, 0, 0) thread (33, 0, 0), warp 1 lane 1"
+std::string who(const Grid& grid, const Warp& warp, int lane);
+/// Adds a paragraph to the report; stops the grid where that is due.
+void add_finding(Grid& grid, std::string_view text, Outcome outcome, Severity severity);
+/// Where every warp of `blocks` stands, and what it waits for.
+std::string standing(const Grid& grid, const std::vector<Cta*>& blocks);
+
+// ---- divergence.cpp
+
+/// Puts the warp's first lanes at the entry.
+void start_warp(WarpState& w, LaneMask lanes);
+/// Separates `taken` from the current split at a branch to `target`; the lanes meet at `meet`.
+/// The current split goes on with whom it should.
+void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t next,
+             std::uint32_t meet);
+/// Leaves only `lanes` in the current split; the others go on behind its instruction.
+void separate(WarpState& w, LaneMask lanes);
+/// The current split has reached its meeting place. False where it must wait there.
+bool meet(WarpState& w);
+/// Lanes of the current split leave the kernel; the others, if any, go on at `next`.
+void leave(WarpState& w, LaneMask lanes, std::uint32_t next);
+/// Makes a ready split current. False where there is none.
+bool choose_split(WarpState& w);
+
+// ---- synchronise.cpp
+
+/// Runs a warp_sync or warp_barrier instruction of the current split, or makes it wait.
+void synchronise_warp(Grid& grid, WarpState& w, const Instruction& i, LaneMask m);
+/// Lets splits go on whose partners have exited.
+void recheck_warp_waits(Grid& grid, WarpState& w);
+/// The current split arrives at a barrier of the block.
+void arrive(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m);
+/// Completes what can be completed after lanes have exited.
+void recheck_barriers(Grid& grid, Cta& cta);
+/// A warp that cannot go on while some of its lanes wait at a barrier: reports it, and counts the
+/// warp as arrived. False where that is not why it cannot go on.
+bool resolve_divergent_barrier(Grid& grid, Cta& cta, WarpState& w);
+
+// ---- interpreter.cpp
+
+/// Runs ready splits of the warp for up to `limit` instructions.
+void run_warp(Grid& grid, Cta& cta, WarpState& w, std::uint64_t limit);
+
+}  // namespace ptxmill::emu

@@ -1,0 +1,255 @@
+// Words for what went wrong, and where.
+#include <fmt/format.h>
+
+#include <bit>
+#include <map>
+
+#include "emulator/lanes/handlers.hpp"
+#include "emulator/run/grid.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+// A reader needs the first few findings; a kernel that is wrong everywhere makes millions.
+constexpr int most_findings = 100;
+
+std::uint32_t pc_of(const Grid& grid, const Instruction& i) {
+  return static_cast<std::uint32_t>(&i - grid.kernel.code.data());
+}
+
+std::string_view trimmed(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+std::string_view source_line(const Grid& grid, int line) {
+  const auto n = static_cast<std::size_t>(line);
+  return line >= 1 && n <= grid.module.lines.size() ? trimmed(grid.module.lines[n - 1]) : "";
+}
+
+std::array<std::uint32_t, 3> thread_of(const Grid& grid, std::uint32_t linear) {
+  const auto& b = grid.launch.block;
+  return {linear % b[0], linear / b[0] % b[1], linear / b[0] / b[1]};
+}
+
+/// The allocation that `address` missed.
+std::string global_surroundings(const Grid& grid, std::uint64_t address) {
+  const FreedRange freed = grid.memory.freed(address);
+  if (freed.size != 0) {
+    return fmt::format("it lies {} bytes into the {}-byte allocation at 0x{:x}, which was freed",
+                       address - freed.base, freed.size, freed.base);
+  }
+  const auto a = grid.memory.nearest(address);
+  if (!a) return "no live allocation lies at or below it";
+  const std::uint64_t offset = address - a->base;
+  if (offset < a->bytes.size()) {
+    return fmt::format("it starts {} bytes into the {}-byte allocation at 0x{:x}", offset,
+                       a->bytes.size(), a->base);
+  }
+  return fmt::format("it lies {} bytes past the end of the {}-byte allocation at 0x{:x}",
+                     offset - a->bytes.size(), a->bytes.size(), a->base);
+}
+
+std::string named_surroundings(const std::vector<NamedRange>& names, std::uint64_t offset) {
+  const NamedRange* nearest = nullptr;
+  for (const NamedRange& n : names) {
+    if (n.offset <= offset && (nearest == nullptr || n.offset >= nearest->offset)) nearest = &n;
+  }
+  if (nearest == nullptr) return {};
+  const std::uint64_t in = offset - nearest->offset;
+  if (in < nearest->size) return fmt::format("; it starts {} bytes into '{}'", in, nearest->name);
+  return fmt::format("; it lies {} bytes past the end of '{}' ({} bytes)", in - nearest->size,
+                     nearest->name, nearest->size);
+}
+
+std::string shared_surroundings(const Grid& grid, std::uint64_t offset) {
+  const std::uint64_t fixed = grid.kernel.info.static_shared_bytes;
+  return fmt::format("the block has {} bytes of shared memory ({} static, {} dynamic){}",
+                     grid.shared_bytes, fixed, grid.launch.dynamic_shared_bytes,
+                     named_surroundings(grid.kernel.shared, offset));
+}
+
+std::string local_surroundings(const Grid& grid, std::uint64_t offset) {
+  return fmt::format("a thread has {} bytes of local memory{}", grid.kernel.info.local_bytes,
+                     named_surroundings(grid.kernel.local, offset));
+}
+
+std::string generic_surroundings(const Grid& grid, std::uint64_t address) {
+  if (address - shared_window < window_bytes) return shared_surroundings(grid, address - shared_window);
+  if (address - local_window < window_bytes) return local_surroundings(grid, address - local_window);
+  return global_surroundings(grid, address);
+}
+
+std::string alignment_note(const Instruction& i, std::uint64_t address, std::uint32_t size) {
+  (void)i;
+  return fmt::format("0x{:x} is not a multiple of {}", address, size);
+}
+
+std::string describe(const Grid& grid, const Instruction& i, Fault fault, std::uint64_t address,
+                     std::uint32_t size) {
+  const auto access = [&](std::string_view space, const std::string& around) {
+    return fmt::format("out of bounds: {} bytes of {} memory at 0x{:x}; {}", size, space, address, around);
+  };
+  switch (fault) {
+    case Fault::global_bounds: {
+      const bool freed = grid.memory.freed(address).size != 0;
+      return fmt::format("{}: {} bytes of global memory at 0x{:x}; {}",
+                         freed ? "use after free" : "out of bounds", size, address,
+                         global_surroundings(grid, address));
+    }
+    case Fault::shared_bounds: return access("shared", shared_surroundings(grid, address));
+    case Fault::local_bounds: return access("local", local_surroundings(grid, address));
+    case Fault::param_bounds:
+      return access("parameter", fmt::format("the entry has {} bytes of parameters", grid.kernel.info.param_bytes));
+    case Fault::generic_bounds: return access("generic", generic_surroundings(grid, address));
+    case Fault::misaligned:
+      return fmt::format("misaligned: {} bytes at {}", size, alignment_note(i, address, size));
+    case Fault::read_only: return fmt::format("store to read-only memory at 0x{:x}", address);
+    case Fault::undefined_address: return fmt::format("undefined value used as an address (0x{:x})", address);
+    case Fault::undefined_store:
+      return fmt::format("undefined value stored to global memory at 0x{:x}; {}", address,
+                         global_surroundings(grid, address));
+    case Fault::undefined_branch: return "undefined value decides a branch";
+    case Fault::undefined_guard: return "undefined value guards an instruction";
+    case Fault::undefined_operand:
+      return address == 0 ? std::string("undefined value used")
+                          : fmt::format("atomic on memory that nothing wrote, at 0x{:x}; {}", address,
+                                        generic_surroundings(grid, address));
+    case Fault::none: break;
+  }
+  return {};
+}
+
+Outcome outcome_of(Fault fault) {
+  switch (fault) {
+    case Fault::misaligned: return Outcome::misaligned_address;
+    case Fault::global_bounds:
+    case Fault::shared_bounds:
+    case Fault::local_bounds:
+    case Fault::param_bounds:
+    case Fault::generic_bounds:
+    case Fault::read_only: return Outcome::illegal_address;
+    default: return Outcome::launch_failed;
+  }
+}
+
+bool is_undefined_use(Fault fault) { return fault >= Fault::undefined_address; }
+
+std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
+  switch (s.wait) {
+    case Wait::barrier: return fmt::format("waits at barrier {}", s.barrier);
+    case Wait::warp: {
+      const Instruction& i = grid.kernel.code[s.pc];
+      const auto* masks = reinterpret_cast<const std::uint32_t*>(w.registers + i.s[4] * slot_bytes);
+      return fmt::format("waits for lanes 0x{:08x} of its warp",
+                         masks[std::countr_zero(s.mask)] & w.alive & ~s.mask);
+    }
+    case Wait::sleep: return "sleeps";
+    case Wait::none: return "runs";
+  }
+  return {};
+}
+
+std::string triple(const std::array<std::uint32_t, 3>& v) {
+  return fmt::format("({}, {}, {})", v[0], v[1], v[2]);
+}
+
+}  // namespace
+
+std::string where(const Grid& grid, std::uint32_t pc) {
+  const Origin& o = grid.kernel.origins[pc];
+  std::string text = fmt::format("kernel {}, line {}: {}", grid.kernel.info.name, o.line,
+                                 source_line(grid, o.line));
+  if (o.phase != 0) text += fmt::format("\n  phase: {}", grid.module.phases[o.phase]);
+  return text;
+}
+
+std::string who(const Grid& grid, const Warp& warp, int lane) {
+  const std::uint32_t linear = warp.index * lane_count + static_cast<std::uint32_t>(lane);
+  return fmt::format("block {} thread {} (warp {} lane {})", triple(warp.cta->id),
+                     triple(thread_of(grid, linear)), warp.index, lane);
+}
+
+void add_finding(Grid& grid, std::string_view text, Outcome outcome, Severity severity) {
+  const bool fatal = severity == Severity::fatal || grid.options.check == Check::fail;
+  ++grid.findings;
+  if (grid.findings <= most_findings || fatal) {
+    if (!grid.result.report.empty()) grid.result.report += "\n";
+    grid.result.report += fmt::format("ptxmill emulator: {}: {}\n", fatal ? "error" : "warning", text);
+  } else if (grid.findings == most_findings + 1) {
+    grid.result.report += "\nptxmill emulator: warning: further findings are not listed\n";
+  }
+  if (!fatal) return;
+  grid.stopped = true;
+  if (grid.result.outcome == Outcome::ok) grid.result.outcome = outcome;
+}
+
+void report_fault(Warp& warp, const Instruction& i, Fault fault, int lane, std::uint64_t address,
+                  std::uint32_t size) {
+  Grid& grid = *warp.grid;
+  const std::uint32_t pc = pc_of(grid, i);
+  const Severity severity = is_undefined_use(fault) ? Severity::finding : Severity::fatal;
+  // One instruction is reported once, however many threads and rounds it fails in.
+  if (severity == Severity::finding && !grid.reported.emplace(pc, fault).second) return;
+  const std::string text = fmt::format("{}\n  {}\n  {}", describe(grid, i, fault, address, size),
+                                       where(grid, pc), who(grid, warp, lane));
+  add_finding(grid, text, outcome_of(fault), severity);
+  warp.stop = grid.stopped;
+}
+
+std::string standing(const Grid& grid, const std::vector<Cta*>& blocks) {
+  // Warps at one place and in one state share a line.
+  constexpr std::size_t most_lines = 40, most_names = 4;
+  struct Place {
+    std::vector<std::string> names;
+    std::size_t count = 0;
+  };
+  std::map<std::string, Place> places;
+  for (const Cta* cta : blocks) {
+    for (const WarpState& w : cta->warps) {
+      for (const Split& s : w.splits) {
+        Place& p = places[fmt::format("{}; {}", waiting_for(grid, w, s), where(grid, s.pc))];
+        ++p.count;
+        if (p.names.size() < most_names) {
+          p.names.push_back(fmt::format("block {} warp {} lanes 0x{:08x}", triple(cta->id), w.index, s.mask));
+        }
+      }
+    }
+  }
+  std::string text;
+  std::size_t lines = 0;
+  for (const auto& [place, who_is_there] : places) {
+    if (++lines > most_lines) return text + "  ...\n";
+    std::string names;
+    for (const std::string& n : who_is_there.names) names += (names.empty() ? "" : "; ") + n;
+    if (who_is_there.count > who_is_there.names.size()) {
+      names += fmt::format("; and {} more", who_is_there.count - who_is_there.names.size());
+    }
+    text += fmt::format("  {}\n    {}\n", place, names);
+  }
+  return text;
+}
+
+std::uint64_t virtual_time(const Warp& warp) { return warp.grid->now(); }
+
+bool locate_global(Warp& warp, std::uint64_t address, Region& region) {
+  Grid& grid = *warp.grid;
+  const auto use = [&](const Allocation& a) {
+    region = {const_cast<std::byte*>(a.bytes.data()), const_cast<std::uint8_t*>(a.written.data()),
+              a.base, a.bytes.size()};
+  };
+  for (const auto& a : grid.held) {
+    if (address - a->base < a->bytes.size()) {
+      use(*a);
+      return true;
+    }
+  }
+  const auto a = grid.memory.find(address, 1);
+  if (!a) return false;
+  grid.held.push_back(a);
+  use(*a);
+  return true;
+}
+
+}  // namespace ptxmill::emu

@@ -1,0 +1,159 @@
+// What the builder derives of values and lines: uniformity, known divisors, and the order of
+// operands that C++ leaves open.
+#include <algorithm>
+#include <bit>
+
+#include "generator/ptx/recorder.hpp"
+
+namespace ptxmill::ptx {
+
+Level Recorder::sources_level(const isa::Row& row, const std::vector<Operand>& operands) const {
+  // A vote or reduction over a warp gives each of its threads the same answer; a broadcast does
+  // so where the lane it reads is itself the same for all.
+  const std::string_view s = row.spelling;
+  if (s.starts_with("vote") || s.starts_with("redux")) return Level::warp;
+  if (row.effect == isa::Effect::atomic || row.effect == isa::Effect::timer) return Level::thread;
+  if (row.op == Op::activemask) return Level::thread;
+  Level level = Level::grid;
+  const bool broadcast = row.op == Op::shfl_sync_idx;
+  for (std::size_t i = 1; i < operands.size(); ++i) {
+    if (broadcast && i == 1) continue;
+    if (operands[i].reg != no_reg) level = std::min(level, reg(operands[i].reg).uniform);
+    for (const RegId r : operands[i].group)
+      if (r != no_reg) level = std::min(level, reg(r).uniform);
+  }
+  if (broadcast)
+    return level >= Level::warp ? std::max(Level::warp, reg(operands[1].reg).uniform)
+                                : Level::thread;
+  if (s.starts_with("shfl")) return Level::thread;
+  // Shared memory differs between CTAs whatever the address.
+  if (s.find(".shared") != s.npos) level = std::min(level, Level::cta);
+  return level;
+}
+
+std::uint32_t Recorder::divisor_of(const Operand& o) const {
+  constexpr std::uint32_t most = 1u << 16;
+  const auto of_int = [&](std::int64_t v) {
+    return v == 0 ? most
+                  : std::min(most,
+                             1u << std::min(16, std::countr_zero(static_cast<std::uint64_t>(v))));
+  };
+  switch (o.kind) {
+    case Operand::Kind::integer: return of_int(o.integer);
+    case Operand::Kind::reg: return reg(o.reg).divisor;
+    case Operand::Kind::address:
+      return std::min(o.reg == no_reg ? most : reg(o.reg).divisor, of_int(o.integer));
+    case Operand::Kind::shared: {
+      const auto align = static_cast<std::uint32_t>(shared_array(o.shared).align);
+      return std::min(o.reg == no_reg ? align : reg(o.reg).divisor, of_int(o.integer));
+    }
+    default: return 1;
+  }
+}
+
+void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& operands) {
+  const bool has_group_result = operands.size() > 0 && operands[0].kind == Operand::Kind::group &&
+                                row.effect != isa::Effect::store;
+  if (operands.empty() || (operands[0].kind != Operand::Kind::reg && !has_group_result) ||
+      isa::operands(row.shape)[0].role == isa::Role::source)
+    return;
+  const Level level = sources_level(row, operands);
+  if (has_group_result) {
+    for (const RegId r : operands[0].group)
+      if (r != no_reg && !reg(r).assignable) at(r).uniform = level;
+    return;
+  }
+  Register& result = at(operands[0].reg);
+  if (result.assignable) return;
+  result.uniform = level;
+  const auto d = [&](std::size_t i) { return std::uint64_t{divisor_of(operands[i])}; };
+  std::uint64_t divisor = 1;
+  switch (row.op) {
+    case Op::mov: divisor = d(1); break;
+    case Op::add:
+    case Op::sub:
+    case Op::min:
+    case Op::max:
+    case Op::selp: divisor = std::min(d(1), d(2)); break;
+    case Op::mul_lo:
+    case Op::mul_wide: divisor = d(1) * d(2); break;
+    case Op::mad_lo:
+    case Op::mad_wide: divisor = std::min(d(1) * d(2), d(3)); break;
+    case Op::and_: divisor = std::max(d(1), d(2)); break;
+    case Op::shl:
+      if (operands[2].kind == Operand::Kind::integer)
+        divisor = d(1) << std::min<std::int64_t>(16, operands[2].integer);
+      break;
+    case Op::cvta_to_global:
+    case Op::cvta_to_shared: divisor = d(1); break;
+    case Op::cvt: divisor = isa::is_float(result.type) ? 1 : d(1); break;
+    case Op::mov_address:
+      if (operands[1].kind == Operand::Kind::shared) divisor = d(1);
+      break;
+    default: break;
+  }
+  result.divisor = static_cast<std::uint32_t>(std::min<std::uint64_t>(divisor, 1u << 16));
+}
+
+const Register* Recorder::fresh_register(const Operand& o) const {
+  const RegId id = o.kind == Operand::Kind::group ? o.group[0] : o.reg;
+  if (!o.fresh || id == no_reg) return nullptr;
+  const Register& r = reg(id);
+  return r.name.empty() && r.first_line >= 0 ? &r : nullptr;
+}
+
+bool Recorder::is_movable(int first, int last) const {
+  for (int i = first; i <= last; ++i) {
+    const Line& line = lines_[static_cast<std::size_t>(i)];
+    if (line.kind != Line::Kind::instruction || line.guard != guard_) return false;
+    const isa::Effect effect = isa::row(line.op).effect;
+    if (effect != isa::Effect::pure && effect != isa::Effect::load) return false;
+    const RegId result = line.operands.empty() ? no_reg : line.operands[0].reg;
+    if (line.operands[0].kind == Operand::Kind::reg && reg(result).assignable) return false;
+  }
+  return true;
+}
+
+void Recorder::settle_order(const std::vector<Operand>& sources) {
+  // The fresh sources, whose lines end the recording, found from the end backwards.
+  struct Piece {
+    std::size_t rank;
+    int first, last;
+  };
+  std::vector<Piece> pieces;
+  int end = static_cast<int>(lines_.size()) - 1;
+  for (bool found = true; found;) {
+    found = false;
+    for (std::size_t i = 0; i < sources.size() && !found; ++i) {
+      const Register* r = fresh_register(sources[i]);
+      if (r == nullptr || r->last_line != end || !is_movable(r->first_line, r->last_line)) continue;
+      pieces.push_back({i, r->first_line, r->last_line});
+      end = r->first_line - 1;
+      found = true;
+    }
+  }
+  std::sort(pieces.begin(), pieces.end(),
+            [](const Piece& a, const Piece& b) { return a.rank < b.rank; });
+  if (std::is_sorted(pieces.begin(), pieces.end(),
+                     [](const Piece& a, const Piece& b) { return a.first < b.first; }))
+    return;
+  std::vector<Line> ordered;
+  for (const Piece& piece : pieces) {
+    const int shift = end + 1 + static_cast<int>(ordered.size()) - piece.first;
+    for (int i = piece.first; i <= piece.last; ++i) {
+      Line& line = lines_[static_cast<std::size_t>(i)];
+      const auto move = [&](RegId id) {
+        if (id == no_reg) return;
+        at(id).first_line += shift;
+        at(id).last_line += shift;
+      };
+      const Operand& result = line.operands[0];
+      move(result.kind == Operand::Kind::reg ? result.reg : no_reg);
+      for (const RegId id : result.group) move(id);
+      ordered.push_back(std::move(line));
+    }
+  }
+  std::move(ordered.begin(), ordered.end(), lines_.begin() + end + 1);
+}
+
+}  // namespace ptxmill::ptx

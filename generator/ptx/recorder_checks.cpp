@@ -1,0 +1,110 @@
+// What the builder refuses while a kernel is recorded.
+#include <algorithm>
+#include <cctype>
+
+#include "generator/ptx/recorder.hpp"
+
+namespace ptxmill::ptx {
+
+void Recorder::check_name(const std::string& name, isa::Type type, int phase, Where where) {
+  const auto word = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };
+  if (name.empty() || !std::all_of(name.begin(), name.end(), word))
+    throw BuildError(where, "'" + name + "' is no value name: letters, digits and '_' are");
+  const std::string printed = std::string(register_class(type).prefix) + "_" + name;
+  for (const isa::SpecialRegister& special : isa::special_registers())
+    if (printed == special.spelling)
+      throw BuildError(where, "'" + printed + "' is a special register");
+  for (const Scope& scope : scopes_)
+    if (names_[scope.phase].count(printed) != 0)
+      throw BuildError(
+          where,
+          "'" + printed +
+              "' is declared twice; a value of an unrolled loop carries its index in the name");
+  names_[phase].insert(printed);
+}
+
+bool Recorder::scope_is_open(int scope) const {
+  return std::any_of(scopes_.begin(), scopes_.end(), [&](const Scope& s) { return s.id == scope; });
+}
+
+void Recorder::check_source(RegId id, Where where) const {
+  const Register& r = reg(id);
+  const std::string what = r.name.empty() ? "a temporary" : "'" + r.name + "'";
+  if (!r.consumed_by.empty())
+    throw BuildError(where, "the temporary of " + r.defined.text() + " was assigned to '" +
+                                r.consumed_by + "' and is gone; use the variable");
+  if (!scope_is_open(r.scope))
+    throw BuildError(where, what + " defined at " + r.defined.text() +
+                                " is used outside the phase, branch or loop that defines it");
+  if (r.name.empty() && r.phase != phase())
+    throw BuildError(where, "a temporary defined at " + r.defined.text() +
+                                " is used in another phase; name it with let()");
+}
+
+void Recorder::need(const isa::Row& row, Where where) {
+  if (!row.target.allows(target_.sm, target_.arch_specific))
+    throw BuildError(
+        where, std::string(row.spelling) + " needs " +
+                   (row.target.kind == isa::TargetRule::Kind::exactly ? "exactly sm_" : "sm_") +
+                   std::to_string(row.target.sm) +
+                   (row.target.kind == isa::TargetRule::Kind::exactly ? "a" : " or higher") +
+                   ", and the target is " + target_.name());
+  ptx_version_ = std::max(ptx_version_, row.ptx);
+}
+
+void Recorder::check_control(const isa::Row& row, Where where) const {
+  Level here = control_level();
+  if (guard_ != no_reg) {
+    if (row.effect == isa::Effect::sync || row.effect == isa::Effect::control)
+      throw BuildError(where, std::string(row.spelling) + " may not stand under a guard");
+    here = std::min(here, reg(guard_).uniform);
+  }
+  if (here < row.needs)
+    throw BuildError(where, std::string(row.spelling) + " must be executed by the whole " +
+                                std::string(name(row.needs)) +
+                                ", and stands where control is uniform only across the " +
+                                std::string(name(here)));
+}
+
+void Recorder::check_address(const isa::Row& row, isa::Type type, const Operand& address,
+                             Where where) const {
+  const std::span<const isa::OperandRule> rules = isa::operands(row.shape);
+  int lanes = 1;
+  for (const isa::OperandRule& rule : rules)
+    lanes = rule.role == isa::Role::quad ? 4 : rule.role == isa::Role::pair ? 2 : lanes;
+  const auto bytes = static_cast<std::uint32_t>(std::max(1, lanes * isa::bits(type) / 8));
+  const std::uint32_t known = divisor_of(address);
+  if (address.text.empty() && known < bytes)
+    throw BuildError(where, std::string(row.spelling) + " needs an address aligned to " +
+                                std::to_string(bytes) + " bytes, and only " +
+                                std::to_string(known) + " are known");
+  if (address.integer < INT32_MIN || address.integer > INT32_MAX)
+    throw BuildError(where,
+                     "address offset " + std::to_string(address.integer) + " exceeds 32 bits");
+  if (address.kind == Operand::Kind::shared && address.reg == no_reg &&
+      (address.integer < 0 || address.integer + bytes > shared_array(address.shared).bytes()))
+    throw BuildError(where, "offset " + std::to_string(address.integer) +
+                                " is outside the shared array '" +
+                                shared_array(address.shared).name + "' of " +
+                                std::to_string(shared_array(address.shared).bytes()) + " bytes");
+}
+
+void Recorder::check_operands(const isa::Row& row, const std::vector<Operand>& operands,
+                              Where where) const {
+  const std::span<const isa::OperandRule> rules = isa::operands(row.shape);
+  if (rules.size() != operands.size())
+    throw BuildError(
+        where, std::string(row.spelling) + " takes " + std::to_string(rules.size()) + " operands");
+  const bool stores = row.effect == isa::Effect::store;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const Operand& o = operands[i];
+    const bool result =
+        rules[i].role == isa::Role::result || (i == 0 && !stores && o.kind == Operand::Kind::group);
+    if (result) continue;
+    if (o.reg != no_reg) check_source(o.reg, where);
+    for (const RegId r : o.group)
+      if (r != no_reg) check_source(r, where);
+  }
+}
+
+}  // namespace ptxmill::ptx

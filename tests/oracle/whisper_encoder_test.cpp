@@ -1,0 +1,33 @@
+// Whisper's encoder layers in their real sizes against what PyTorch computed on the same machine.
+// PTXMILL_ORACLE_DIR names the directory that make_whisper_encoder.py wrote.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "tests/oracle/encoder_oracle.hpp"
+
+namespace ptxmill::test {
+namespace {
+
+void check_model(const DeviceFixture& fixture, const std::string& model) {
+  const char* directory = std::getenv("PTXMILL_ORACLE_DIR");
+  REQUIRE_MESSAGE(directory != nullptr,
+                  "PTXMILL_ORACLE_DIR must name what tests/oracle/make_whisper_encoder.py wrote");
+  const auto library =
+      rt::KernelLibrary::open(DeviceFixture::device(), "generated/whisper-" + model);
+  rt::EncoderBlock encoder = rt::EncoderBlock::open(library);
+  prepare_from_oracle(fixture, encoder, directory, model, 3, 1500);
+  for (const std::int64_t batch : {1, 3}) {
+    for (const std::int64_t seq_len : {1, 7, 100, 733, 1500}) {
+      check_against_oracle(fixture, encoder, directory, model, batch, seq_len);
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(DeviceFixture, "oracle: whisper-tiny") { check_model(*this, "tiny"); }
+
+TEST_CASE_FIXTURE(DeviceFixture, "oracle: whisper-base") { check_model(*this, "base"); }
+
+}  // namespace
+}  // namespace ptxmill::test
