@@ -16,6 +16,8 @@
 #             PTXMILL_GPU_TESTS is on.
 #
 # A test that serves `emulator` and `gpu` is one source with both labels: only the driver differs.
+# The target <label>_tests builds the executables that have the label.
+#
 # Every test runs in the root of the source tree, so that "generated/core" and "specs" are found by their names.
 #
 #   ptxmill_add_test(test_templates
@@ -38,6 +40,12 @@ function(ptxmill_add_test name)
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} ptxmill_test_support ptxmill_options doctest::doctest)
 
   set(labels "${arg_LABELS}")
+  foreach(label IN LISTS labels)
+    if(NOT TARGET ${label}_tests)
+      add_custom_target(${label}_tests)
+    endif()
+    add_dependencies(${label}_tests ${name})
+  endforeach()
   if("gpu" IN_LIST labels)
     set_property(GLOBAL APPEND PROPERTY PTXMILL_GPU_TESTS "$<TARGET_FILE:${name}>")
     if(NOT PTXMILL_GPU_TESTS)

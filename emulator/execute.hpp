@@ -12,7 +12,7 @@
 
 namespace ptxmill::emu {
 
-enum class Check { off, warn, fail };          ///< PTXMILL_EMU_CHECK
+enum class Check { off, warn, fail };              ///< PTXMILL_EMU_CHECK
 enum class Schedule { earliest, latest, random };  ///< PTXMILL_EMU_SCHEDULE
 
 struct ExecuteOptions {

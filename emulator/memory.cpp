@@ -24,8 +24,8 @@ template <class T>
 LazyBytes<T>::LazyBytes(std::size_t size) : data_(nullptr), size_(size) {
   static_assert(sizeof(T) == 1);
   if (size == 0) return;
-  void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
   if (p == MAP_FAILED) throw std::bad_alloc();
   data_ = static_cast<T*>(p);
 }

@@ -14,8 +14,8 @@ namespace ptxmill::emu {
 
 /// What the emulated device is. The defaults describe an H200.
 struct Machine {
-  int compute_capability = 90;        ///< as major * 10 + minor
-  int driver_version = 13000;         ///< as cuDriverGetVersion counts
+  int compute_capability = 90;  ///< as major * 10 + minor
+  int driver_version = 13000;   ///< as cuDriverGetVersion counts
   int sm_count = 132;
   std::size_t memory_bytes = std::size_t{2} << 30;
   int max_shared_optin_bytes = 232448;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -109,6 +110,15 @@ inline constexpr Row rows[] = {
 inline constexpr std::span<const Row> rows{detail::rows};
 
 constexpr const Row& row(Op op) { return detail::rows[static_cast<int>(op)]; }
+
+/// The type that a row is spelled with when its operands are of type `t`: `t` itself, or the untyped
+/// type of its size. Floats are not compared as bits: -0 equals 0, and a NaN nothing.
+constexpr std::optional<Type> suffix_for(const Row& row, Type t) {
+  if (row.types.contains(t)) return t;
+  const bool comparison = row.shape == Shape::pred_t_t;
+  if (!row.types.contains(bits_type(t)) || (comparison && is_float(t))) return std::nullopt;
+  return bits_type(t);
+}
 
 /// Whether a conversion row has the form `to` <- `from`. Floating-point rounding (.rn) is mandatory
 /// where a float loses precision or comes from an integer, integer rounding (.rni, ...) where a

@@ -87,11 +87,4 @@ class TypeSet {
   std::uint32_t mask_ = 0;
 };
 
-/// The type that an instruction with the legal set `legal` is spelled with when its operands are
-/// of type `t`: `t` itself, or the untyped type of its size. `*ok` tells whether there is one.
-constexpr Type suffix_for(TypeSet legal, Type t, bool* ok) {
-  *ok = legal.contains(t) || legal.contains(bits_type(t));
-  return legal.contains(t) ? t : bits_type(t);
-}
-
 }  // namespace ptxmill::isa

@@ -28,18 +28,18 @@ struct PlanValue {
 struct ArgumentBinding {
   enum class Kind { null, value, real, integer };
   Kind kind = Kind::null;
-  bool written = false;     ///< the kernel writes it: what PTXMILL_TRACE prints after the step
-  std::size_t value = 0;    ///< index into BlockState::values
+  bool written = false;   ///< the kernel writes it: what PTXMILL_TRACE prints after the step
+  std::size_t value = 0;  ///< index into BlockState::values
   Expression offset;
   double number = 0;
 };
 
 struct StepState {
   const PlanStep* info = nullptr;
-  std::vector<Kernel> kernel;            ///< one, for a kernel step
-  std::vector<Expression> dims;          ///< in the order of the kernel's dims
+  std::vector<Kernel> kernel;    ///< one, for a kernel step
+  std::vector<Expression> dims;  ///< in the order of the kernel's dims
   std::vector<ArgumentBinding> arguments;
-  std::size_t from = 0, to = 0;          ///< values of copy and fill_zero
+  std::size_t from = 0, to = 0;  ///< values of copy and fill_zero
   std::size_t unless = no_value;
 
   static constexpr std::size_t no_value = std::numeric_limits<std::size_t>::max();
@@ -47,15 +47,14 @@ struct StepState {
 
 /// What prepare() made.
 struct Prepared {
-  std::vector<std::int64_t> max_dims;    ///< values of the plan's dims, then sm_count
-  std::vector<Tensor> tensors;           ///< for each value: weights, prepared and buffers
+  std::vector<std::int64_t> max_dims;  ///< values of the plan's dims, then sm_count
+  std::vector<Tensor> tensors;         ///< for each value: weights, prepared and buffers
   Tensor workspace, kernel_workspace, zeroed_workspace;
   bool done = false;
 };
 
 struct BlockState {
-  BlockState(KernelLibrary owner, const PlanInfo& entry)
-      : library(std::move(owner)), info(entry) {}
+  BlockState(KernelLibrary owner, const PlanInfo& entry) : library(std::move(owner)), info(entry) {}
 
   /// The values of the plan's dims in order, then sm_count; each checked against its range and, if
   /// `most` is given, against what prepare() was called with.
@@ -74,8 +73,8 @@ struct BlockState {
 
   // Scratch of one pass, kept so that a pass allocates nothing.
   std::vector<std::int64_t> dims;
-  std::vector<const Tensor*> bound;      ///< for each value
-  std::vector<std::int64_t> elements;    ///< for each value, at this pass's dims
+  std::vector<const Tensor*> bound;    ///< for each value
+  std::vector<std::int64_t> elements;  ///< for each value, at this pass's dims
   std::vector<std::int64_t> kernel_dims;
   std::vector<Argument> arguments;
 };

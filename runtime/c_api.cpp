@@ -129,9 +129,8 @@ rt::Argument argument_of(const ptxmill_argument& argument) {
     case PTXMILL_ARGUMENT_REAL: return argument.real;
     case PTXMILL_ARGUMENT_INTEGER: return argument.integer;
   }
-  throw rt::Error(rt::ErrorCode::invalid_argument,
-                  rt::concat("an argument is of the unknown kind ",
-                             static_cast<int>(argument.kind)));
+  throw rt::Error(rt::ErrorCode::invalid_argument, rt::concat("an argument is of the unknown kind ",
+                                                              static_cast<int>(argument.kind)));
 }
 
 }  // namespace
@@ -145,9 +144,8 @@ ptxmill_status ptxmill_device_open(int ordinal, ptxmill_device** device) {
 }
 
 ptxmill_status ptxmill_device_from_context(void* context, ptxmill_device** device) {
-  return stored(device, "device", [&] {
-    return rt::Device::from_context(static_cast<rt::cu::Context>(context));
-  });
+  return stored(device, "device",
+                [&] { return rt::Device::from_context(static_cast<rt::cu::Context>(context)); });
 }
 
 void ptxmill_device_close(ptxmill_device* device) { delete device; }
@@ -159,8 +157,7 @@ ptxmill_status ptxmill_stream_create(const ptxmill_device* device, ptxmill_strea
 ptxmill_status ptxmill_stream_wrap(const ptxmill_device* device, void* cuda_stream,
                                    ptxmill_stream** stream) {
   return stored(stream, "stream", [&] {
-    return rt::Stream::wrap(need(device, "device").value,
-                            static_cast<rt::cu::Stream>(cuda_stream));
+    return rt::Stream::wrap(need(device, "device").value, static_cast<rt::cu::Stream>(cuda_stream));
   });
 }
 
@@ -227,9 +224,8 @@ void ptxmill_library_close(ptxmill_library* library) { delete library; }
 
 ptxmill_status ptxmill_kernel_open(const ptxmill_library* library, const char* name,
                                    ptxmill_kernel** kernel) {
-  return stored(kernel, "kernel", [&] {
-    return need(library, "library").value.kernel(&need(name, "name"));
-  });
+  return stored(kernel, "kernel",
+                [&] { return need(library, "library").value.kernel(&need(name, "name")); });
 }
 
 ptxmill_status ptxmill_kernel_launch(const ptxmill_kernel* kernel, const ptxmill_stream* stream,

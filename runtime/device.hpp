@@ -30,11 +30,11 @@ struct MemoryInfo {
   std::size_t total = 0;
 };
 
-/// One device with a context. Streams, tensors and libraries made from it keep the context alive, so
-/// the order in which they are destroyed does not matter. Safe to use from any thread.
+/// One device with a context. Streams, tensors and libraries made from it keep the context alive,
+/// so the order in which they are destroyed does not matter. Safe to use from any thread.
 ///
-/// Once a kernel has faulted, every call on the context throws `context_lost` (or `timeout`) with the
-/// same words, which name the launches that were in flight; destructors stay safe.
+/// Once a kernel has faulted, every call on the context throws `context_lost` (or `timeout`) with
+/// the same words, which name the launches that were in flight; destructors stay safe.
 /// PTXMILL_BLOCKING=1, read when the context is opened, synchronises after each launch, so that
 /// exactly one is named.
 class Device {

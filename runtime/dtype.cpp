@@ -61,10 +61,9 @@ std::uint64_t encode_float(FloatLayout layout, double value) {
   const int binade = std::max(exponent - 1, least);
   // Units of the last place in this binade; nearbyint rounds to even in the default mode. A carry
   // out of the mantissa runs into the exponent field, which is what rounding up a binade means.
-  const auto units = static_cast<std::uint64_t>(
-      std::nearbyint(std::ldexp(magnitude, mantissa - binade)));
-  const std::uint64_t bits =
-      (static_cast<std::uint64_t>(binade - least) << mantissa) + units;
+  const auto units =
+      static_cast<std::uint64_t>(std::nearbyint(std::ldexp(magnitude, mantissa - binade)));
+  const std::uint64_t bits = (static_cast<std::uint64_t>(binade - least) << mantissa) + units;
   return sign | (bits >= infinity ? infinity : bits);
 }
 
@@ -95,8 +94,7 @@ std::uint64_t encode_integer(DType dtype, double value) {
   const double end = std::ldexp(1.0, std::numeric_limits<T>::digits);
   const double begin = std::numeric_limits<T>::is_signed ? -end : 0.0;
   if (!(value >= begin && value < end) || value != std::trunc(value))
-    throw Error(ErrorCode::invalid_argument,
-                concat("the value ", value, " is no ", name(dtype)));
+    throw Error(ErrorCode::invalid_argument, concat("the value ", value, " is no ", name(dtype)));
   const T converted = static_cast<T>(value);
   std::uint64_t bits = 0;
   std::memcpy(&bits, &converted, sizeof converted);

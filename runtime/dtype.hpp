@@ -9,7 +9,20 @@
 namespace ptxmill::rt {
 
 enum class DType : std::uint8_t {
-  f64, f32, f16, bf16, e4m3, e5m2, s64, u64, s32, u32, s16, u16, s8, u8,
+  f64,
+  f32,
+  f16,
+  bf16,
+  e4m3,
+  e5m2,
+  s64,
+  u64,
+  s32,
+  u32,
+  s16,
+  u16,
+  s8,
+  u8,
 };
 
 /// Bytes of one element.
@@ -29,15 +42,45 @@ double decode(DType dtype, const std::byte* element);
 /// The element type of a C++ type, for the typed transfers of Tensor.
 template <class T>
 struct DTypeOf;
-template <> struct DTypeOf<double> { static constexpr DType value = DType::f64; };
-template <> struct DTypeOf<float> { static constexpr DType value = DType::f32; };
-template <> struct DTypeOf<std::int64_t> { static constexpr DType value = DType::s64; };
-template <> struct DTypeOf<std::uint64_t> { static constexpr DType value = DType::u64; };
-template <> struct DTypeOf<std::int32_t> { static constexpr DType value = DType::s32; };
-template <> struct DTypeOf<std::uint32_t> { static constexpr DType value = DType::u32; };
-template <> struct DTypeOf<std::int16_t> { static constexpr DType value = DType::s16; };
-template <> struct DTypeOf<std::uint16_t> { static constexpr DType value = DType::u16; };
-template <> struct DTypeOf<std::int8_t> { static constexpr DType value = DType::s8; };
-template <> struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::u8; };
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::f64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::f32;
+};
+template <>
+struct DTypeOf<std::int64_t> {
+  static constexpr DType value = DType::s64;
+};
+template <>
+struct DTypeOf<std::uint64_t> {
+  static constexpr DType value = DType::u64;
+};
+template <>
+struct DTypeOf<std::int32_t> {
+  static constexpr DType value = DType::s32;
+};
+template <>
+struct DTypeOf<std::uint32_t> {
+  static constexpr DType value = DType::u32;
+};
+template <>
+struct DTypeOf<std::int16_t> {
+  static constexpr DType value = DType::s16;
+};
+template <>
+struct DTypeOf<std::uint16_t> {
+  static constexpr DType value = DType::u16;
+};
+template <>
+struct DTypeOf<std::int8_t> {
+  static constexpr DType value = DType::s8;
+};
+template <>
+struct DTypeOf<std::uint8_t> {
+  static constexpr DType value = DType::u8;
+};
 
 }  // namespace ptxmill::rt

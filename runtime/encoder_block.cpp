@@ -24,9 +24,8 @@ EncoderBlock EncoderBlock::open(const KernelLibrary& library, std::string_view n
   Block block = Block::open(library, name);
   const PlanInfo& plan = block.info();
   if (plan.block != "encoder")
-    throw Error(ErrorCode::invalid_argument,
-                concat("block '", plan.name, "' is of the family '", plan.block,
-                       "', not an encoder"));
+    throw Error(ErrorCode::invalid_argument, concat("block '", plan.name, "' is of the family '",
+                                                    plan.block, "', not an encoder"));
   find_dim(plan, "batch");
   find_dim(plan, "seq_len");
   const Shape one = block.shape_of("x", std::array{Dim{"batch", 1}, Dim{"seq_len", 1}});

@@ -16,8 +16,8 @@ class EncoderBlock {
   /// Throws as Block::open does, and `invalid_argument` where the block is of another family.
   static EncoderBlock open(const KernelLibrary& library, std::string_view name = "encoder");
 
-  /// Packs the weights and takes workspace for up to `max_batch` x `max_seq_len`; a `max_seq_len` of
-  /// 0 means the most that the block allows.
+  /// Packs the weights and takes workspace for up to `max_batch` x `max_seq_len`; a `max_seq_len`
+  /// of 0 means the most that the block allows.
   void prepare(const Stream& stream, const Tensors& weights, std::int64_t max_batch,
                std::int64_t max_seq_len = 0);
 

@@ -145,7 +145,8 @@ class ExpressionParser {
     const auto found = std::find(variables_.begin(), variables_.end(), name);
     if (found == variables_.end()) {
       std::string known;
-      for (const std::string& variable : variables_) known += (known.empty() ? "" : ", ") + variable;
+      for (const std::string& variable : variables_)
+        known += (known.empty() ? "" : ", ") + variable;
       at_ = begin;
       refuse(known.empty() ? "a number" : concat("one of ", known));
     }
@@ -168,7 +169,8 @@ void Expression::fail(const char* why, std::span<const std::int64_t> values) con
   std::string given;
   for (const Code& code : code_)
     if (code.op == Op::variable)
-      given += concat(given.empty() ? " with " : ", ", values[static_cast<std::size_t>(code.operand)]);
+      given +=
+          concat(given.empty() ? " with " : ", ", values[static_cast<std::size_t>(code.operand)]);
   throw Error(ErrorCode::invalid_argument,
               concat("expression '", text_, "' ", why, given,
                      given.empty() ? "" : " for its variables in order"));

@@ -10,8 +10,8 @@
 namespace ptxmill::rt {
 
 /// A parsed expression: non-negative decimal integers, variables, `+ - * /` (truncating),
-/// parentheses, `ceil_div(a, b)`, `min(a, b)`, `max(a, b)`. Variables are bound to positions when it
-/// is parsed, so that evaluating looks no name up and allocates nothing.
+/// parentheses, `ceil_div(a, b)`, `min(a, b)`, `max(a, b)`. Variables are bound to positions when
+/// it is parsed, so that evaluating looks no name up and allocates nothing.
 class Expression {
  public:
   /// The constant zero.
@@ -21,15 +21,25 @@ class Expression {
   /// beyond what `evaluate` keeps on its stack.
   static Expression parse(std::string_view text, std::span<const std::string> variables);
 
-  /// The value, in 64 bits. Throws `invalid_argument`, quoting the text, for an overflow, a division
-  /// by zero or a negative result.
+  /// The value, in 64 bits. Throws `invalid_argument`, quoting the text, for an overflow, a
+  /// division by zero or a negative result.
   std::int64_t evaluate(std::span<const std::int64_t> values) const;
   /// Whether it uses no variable.
   bool constant() const;
   const std::string& text() const { return text_; }
 
  private:
-  enum class Op : std::uint8_t { number, variable, add, subtract, multiply, divide, ceil_div, min, max };
+  enum class Op : std::uint8_t {
+    number,
+    variable,
+    add,
+    subtract,
+    multiply,
+    divide,
+    ceil_div,
+    min,
+    max
+  };
   /// One postfix instruction; `operand` is a number or a variable's position.
   struct Code {
     Op op;

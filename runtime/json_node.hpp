@@ -1,4 +1,5 @@
-// Reading JSON strictly: every complaint names the file and the JSON pointer. Private to the runtime.
+// Reading JSON strictly: every complaint names the file and the JSON pointer. Private to the
+// runtime.
 #pragma once
 
 #include <cstdint>

@@ -20,7 +20,8 @@ void take_dim(const KernelInfo& kernel, const Dim& given, std::span<std::int64_t
   if (found == kernel.dims.end()) {
     std::vector<std::string> names;
     for (const DimInfo& dim : kernel.dims) names.push_back(dim.name);
-    refuse(kernel, concat("it has no dimension '", given.name, "'", did_you_mean(given.name, names)));
+    refuse(kernel,
+           concat("it has no dimension '", given.name, "'", did_you_mean(given.name, names)));
   }
   std::int64_t& value = values[static_cast<std::size_t>(found - kernel.dims.begin())];
   if (given.value < 0) refuse(kernel, concat("dimension '", given.name, "' is ", given.value));

@@ -115,9 +115,9 @@ class Kernel {
   /// and must agree); the tensors and scalars follow in the order of the kernel's parameters.
   ///
   /// Before anything is launched, throws `invalid_argument` naming the argument for a wrong count,
-  /// kind, dtype, device, alignment or element count, a dimension out of its range, or a grid beyond
-  /// the device's; `incompatible` for a cooperative grid that cannot be resident at once, with the
-  /// numbers. An extent of zero in the grid is a success without a launch.
+  /// kind, dtype, device, alignment or element count, a dimension out of its range, or a grid
+  /// beyond the device's; `incompatible` for a cooperative grid that cannot be resident at once,
+  /// with the numbers. An extent of zero in the grid is a success without a launch.
   template <class... Arguments>
   void launch(const Stream& stream, std::initializer_list<Dim> dims,
               const Arguments&... arguments) const {

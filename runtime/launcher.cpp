@@ -69,9 +69,8 @@ std::span<const Argument> Launcher::take_workspace_argument(std::span<const Argu
 /// The first form whose conditions hold. With an extent of zero any will do: it launches nothing.
 FormState& Launcher::choose_form() const {
   const auto holds = [&](const FormState& form) {
-    return std::all_of(form.info->when.begin(), form.info->when.end(), [&](const DimCondition& c) {
-      return c.range.holds(values_[c.dim]);
-    });
+    return std::all_of(form.info->when.begin(), form.info->when.end(),
+                       [&](const DimCondition& c) { return c.range.holds(values_[c.dim]); });
   };
   auto& forms = const_cast<VariantState&>(variant_).forms;
   const auto found = std::find_if(forms.begin(), forms.end(), holds);
@@ -102,9 +101,13 @@ void Launcher::check_count() const {
 void Launcher::run() {
   Context& context = library_.context();
   context.check_alive();
-  if (stream_.context().get() != &context) refuse("the stream is on another device than the library");
+  if (stream_.context().get() != &context)
+    refuse("the stream is on another device than the library");
   check_count();
-  for (std::size_t i = 0; i < info_.params.size(); ++i) pack_parameter(i);
+  // Dimensions first: the others' sizes depend on them.
+  for (const bool dims : {true, false})
+    for (std::size_t i = 0; i < info_.params.size(); ++i)
+      if ((info_.params[i].kind == ParameterKind::dim) == dims) pack_parameter(i);
   if (!evaluate_grid()) return;
   if (zero_out_of_range_ != nullptr)
     refuse(*zero_out_of_range_, concat("is 0, and must be ", zero_out_of_range_->range.text()));
@@ -137,8 +140,8 @@ void Launcher::pack_parameter(std::size_t index) {
       words_[index] = checked_pointer(parameter, argument, parameter.dtype, 1);
       return;
     case ParameterKind::pointer_table:
-      words_[index] = checked_pointer(parameter, argument, DType::u64,
-                                      parameter.elements.evaluate(values_));
+      words_[index] =
+          checked_pointer(parameter, argument, DType::u64, parameter.elements.evaluate(values_));
       return;
     default:
       words_[index] = checked_pointer(parameter, argument, parameter.dtype,
@@ -174,7 +177,8 @@ void Launcher::pack_scalar(std::size_t index, const ParameterInfo& parameter,
                                  ? static_cast<std::uint64_t>(argument.integer_)
                                  : argument.natural_;
   bool fits = !negative;
-  if (parameter.dtype == DType::u32) fits = fits && bits <= std::numeric_limits<std::uint32_t>::max();
+  if (parameter.dtype == DType::u32)
+    fits = fits && bits <= std::numeric_limits<std::uint32_t>::max();
   if (parameter.dtype == DType::s32)
     fits = negative ? argument.integer_ >= std::numeric_limits<std::int32_t>::min()
                     : bits <= std::numeric_limits<std::int32_t>::max();

@@ -17,9 +17,9 @@ std::string extents_text(const std::array<unsigned, 3>& extents) {
   return concat('(', extents[0], ", ", extents[1], ", ", extents[2], ')');
 }
 
-cu::LaunchConfig config_of(const std::array<unsigned, 3>& grid, const std::array<unsigned, 3>& block,
-                           unsigned shared_bytes, cu::Stream stream,
-                           std::span<cu::LaunchAttribute> attributes) {
+cu::LaunchConfig config_of(const std::array<unsigned, 3>& grid,
+                           const std::array<unsigned, 3>& block, unsigned shared_bytes,
+                           cu::Stream stream, std::span<cu::LaunchAttribute> attributes) {
   cu::LaunchConfig config{};
   config.grid_x = grid[0];
   config.grid_y = grid[1];
@@ -64,8 +64,8 @@ void Launcher::check_resident(cu::Function function) const {
       driver.occupancy_max_active_clusters(&count, function, &config);
       blocks = std::int64_t{count} * cluster_blocks;
     } else {
-      driver.occupancy_max_active_blocks(&count, function,
-                                         static_cast<int>(product(launch.block)), shared_bytes_);
+      driver.occupancy_max_active_blocks(&count, function, static_cast<int>(product(launch.block)),
+                                         shared_bytes_);
       blocks = std::int64_t{count} * device.sm_count;
     }
     form_.resident_blocks.store(blocks, std::memory_order_relaxed);
@@ -74,12 +74,12 @@ void Launcher::check_resident(cu::Function function) const {
   const std::int64_t most = form_.resident_blocks.load(std::memory_order_relaxed);
   const std::int64_t wanted = std::int64_t{grid_[0]} * grid_[1] * grid_[2];
   if (wanted > most)
-    throw Error(ErrorCode::incompatible,
-                concat("kernel '", form_.label, "' is cooperative: its grid ", extents_text(grid_),
-                       " has ", wanted, " blocks of ", product(launch.block), " threads and ",
-                       shared_bytes_, " bytes of dynamic shared memory, and ", device_text(device),
-                       " keeps at most ", most, " of them resident on ", device.sm_count,
-                       " multiprocessors"));
+    throw Error(
+        ErrorCode::incompatible,
+        concat("kernel '", form_.label, "' is cooperative: its grid ", extents_text(grid_), " has ",
+               wanted, " blocks of ", product(launch.block), " threads and ", shared_bytes_,
+               " bytes of dynamic shared memory, and ", device_text(device), " keeps at most ",
+               most, " of them resident on ", device.sm_count, " multiprocessors"));
 }
 
 void Launcher::start(cu::Function function) {
@@ -93,9 +93,9 @@ void Launcher::start(cu::Function function) {
     return start_extended(function);
   const cu::Result result =
       launch.cooperative
-          ? driver.launch_cooperative_kernel.raw(
-                function, grid_[0], grid_[1], grid_[2], launch.block[0], launch.block[1],
-                launch.block[2], shared_bytes_, stream_.handle(), pointers_.data())
+          ? driver.launch_cooperative_kernel.raw(function, grid_[0], grid_[1], grid_[2],
+                                                 launch.block[0], launch.block[1], launch.block[2],
+                                                 shared_bytes_, stream_.handle(), pointers_.data())
           : driver.launch_kernel.raw(function, grid_[0], grid_[1], grid_[2], launch.block[0],
                                      launch.block[1], launch.block[2], shared_bytes_,
                                      stream_.handle(), pointers_.data(), nullptr);
@@ -125,8 +125,7 @@ void Launcher::start_extended(cu::Function function) {
   if (!driver.launch_kernel_ex) cu::fail_missing(driver.launch_kernel_ex.symbol());
   const cu::Result result =
       driver.launch_kernel_ex.raw(&config, function, pointers_.data(), nullptr);
-  if (result != cu::Result::success)
-    cu::fail(driver.launch_kernel_ex.symbol(), result, describe());
+  if (result != cu::Result::success) cu::fail(driver.launch_kernel_ex.symbol(), result, describe());
 }
 
 std::string Launcher::describe() const {
@@ -144,8 +143,6 @@ void Launcher::count() const {
     if (argument.tensor_ != nullptr) counting::add(argument.tensor_->storage()->launches);
 }
 
-void Launcher::print() const {
-  std::fprintf(stderr, "ptxmill: launch %s\n", describe().c_str());
-}
+void Launcher::print() const { std::fprintf(stderr, "ptxmill: launch %s\n", describe().c_str()); }
 
 }  // namespace ptxmill::rt

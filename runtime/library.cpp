@@ -46,9 +46,9 @@ Kernel KernelLibrary::kernel(std::string_view name, std::string_view target) con
   if (found != nullptr) return state_->handle(*found, target);
   std::vector<std::string> names;
   for (const KernelInfo& kernel : manifest().kernels) names.push_back(kernel.name);
-  throw Error(ErrorCode::not_found, concat("the library ", manifest().library, " (", state_->name(),
-                                           ") has no kernel '", name, "'",
-                                           did_you_mean(name, names)));
+  throw Error(ErrorCode::not_found,
+              concat("the library ", manifest().library, " (", state_->name(), ") has no kernel '",
+                     name, "'", did_you_mean(name, names)));
 }
 
 bool KernelLibrary::contains(std::string_view name) const { return state_->find(name) != nullptr; }

@@ -30,8 +30,8 @@ struct LibraryCounters {
   std::uint64_t misses = 0;  ///< launches and loads that had to load one
 };
 
-/// The kernels of one library on one device. A handle: copies share what is loaded. Safe to use from
-/// any thread, except where a function says otherwise.
+/// The kernels of one library on one device. A handle: copies share what is loaded. Safe to use
+/// from any thread, except where a function says otherwise.
 class KernelLibrary {
  public:
   /// Reads the manifest (`directory`/manifest.json) and chooses a variant for each kernel; loads

@@ -22,7 +22,8 @@ const std::string* argument_name(const ParameterInfo& parameter) {
   return parameter.map ? &parameter.map->tensor : &parameter.name;
 }
 
-/// The arguments of a form's launch in order; a tensor that several parameters describe stands once.
+/// The arguments of a form's launch in order; a tensor that several parameters describe stands
+/// once.
 std::vector<std::string> argument_names(const FormInfo& form) {
   std::vector<std::string> names;
   for (const ParameterInfo& parameter : form.params) {
@@ -44,9 +45,8 @@ LibraryState::LibraryState(std::shared_ptr<Context> context, std::string name,
       manifest_(Manifest::read(manifest_text, manifest_file)) {
   context_->check_alive();
   for (const KernelInfo& info : manifest_.kernels) add_kernel(info);
-  const bool any = std::any_of(kernels_.begin(), kernels_.end(), [](const KernelState& kernel) {
-    return !kernel.variants.empty();
-  });
+  const bool any = std::any_of(kernels_.begin(), kernels_.end(),
+                               [](const KernelState& kernel) { return !kernel.variants.empty(); });
   if (!any && !kernels_.empty())
     throw Error(ErrorCode::incompatible,
                 concat("no kernel of the library ", manifest_.library, " (", name_, ") runs on ",
@@ -83,8 +83,8 @@ void LibraryState::add_variant(KernelState& kernel, const TargetForms& target) {
     if (!form_usable(info, context_->info(), &unused)) continue;
     FormState& form = variant.forms.emplace_back();
     form.info = &info;
-    form.label = context_->intern(
-        info.form.empty() ? kernel.info->name : kernel.info->name + "__" + info.form);
+    form.label = context_->intern(info.form.empty() ? kernel.info->name
+                                                    : kernel.info->name + "__" + info.form);
     for (const ParameterInfo& parameter : info.params) {
       const std::string* name = argument_name(parameter);
       form.argument_of_parameter.push_back(
@@ -98,9 +98,10 @@ void LibraryState::add_variant(KernelState& kernel, const TargetForms& target) {
 }
 
 const KernelState* LibraryState::find(std::string_view name) const {
-  const auto found = std::lower_bound(
-      kernels_.begin(), kernels_.end(), name,
-      [](const KernelState& kernel, std::string_view wanted) { return kernel.info->name < wanted; });
+  const auto found = std::lower_bound(kernels_.begin(), kernels_.end(), name,
+                                      [](const KernelState& kernel, std::string_view wanted) {
+                                        return kernel.info->name < wanted;
+                                      });
   return found != kernels_.end() && found->info->name == name ? &*found : nullptr;
 }
 
@@ -128,7 +129,8 @@ cu::Function LibraryState::function(FormState& form, const Stream* stream) {
   }
   if (recordings_on_this_thread() > 0 || (stream != nullptr && stream->capturing()))
     throw Error(ErrorCode::invalid_argument,
-                concat("kernel '", form.label, "' of ", name_, " is not loaded, and cannot be while "
+                concat("kernel '", form.label, "' of ", name_,
+                       " is not loaded, and cannot be while "
                        "a graph is recorded; call preload() on the library, or launch the kernel "
                        "once, before the recording"));
   const cu::Function loaded = load(form);
@@ -145,17 +147,19 @@ cu::Function LibraryState::load(FormState& form) {
   const std::string ptx = read_file_(info.file);
   const std::string actual = sha256({ptx});
   if (actual != info.sha256)
-    throw Error(ErrorCode::corrupt, concat(where, " is not the file that the manifest names: "
-                                           "expected SHA-256 ", info.sha256, ", actual ", actual));
+    throw Error(ErrorCode::corrupt, concat(where,
+                                           " is not the file that the manifest names: "
+                                           "expected SHA-256 ",
+                                           info.sha256, ", actual ", actual));
   context_->check_alive();
   const ContextScope scope(*context_);
   const cu::Driver& driver = cu::driver();
   std::array<char, 16384> log{};
   std::array options{cu::JitOption::error_log_buffer, cu::JitOption::error_log_buffer_size_bytes};
   std::array<void*, 2> values{log.data(), reinterpret_cast<void*>(log.size() - 1)};
-  const cu::Result result = driver.module_load_data_ex.raw(
-      &form.module, ptx.c_str(), static_cast<unsigned>(options.size()), options.data(),
-      values.data());
+  const cu::Result result = driver.module_load_data_ex.raw(&form.module, ptx.c_str(),
+                                                           static_cast<unsigned>(options.size()),
+                                                           options.data(), values.data());
   if (result != cu::Result::success) {
     form.module = nullptr;
     cu::fail(driver.module_load_data_ex.symbol(), result,

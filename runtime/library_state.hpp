@@ -48,7 +48,8 @@ struct FormState {
   std::mutex loading;  ///< guards what follows until `function` is set
   cu::Module module = nullptr;
   std::int64_t most_dynamic_shared = 0;
-  std::atomic<std::int64_t> resident_for_shared{-1};  ///< the shared bytes that resident_blocks is of
+  std::atomic<std::int64_t> resident_for_shared{
+      -1};  ///< the shared bytes that resident_blocks is of
   std::atomic<std::int64_t> resident_blocks{0};
 };
 

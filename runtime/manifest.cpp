@@ -76,10 +76,9 @@ TensorMapRecipe read_map(const JsonNode& node, const std::vector<std::string>& v
   constexpr std::size_t most_rank = 5;
   TensorMapRecipe map;
   map.tensor = node.member("tensor").nonempty_text();
-  map.direction = read_choice<ParameterKind>(node.member("direction"),
-                                             {{"in", ParameterKind::in},
-                                              {"out", ParameterKind::out},
-                                              {"inout", ParameterKind::inout}});
+  map.direction = read_choice<ParameterKind>(
+      node.member("direction"),
+      {{"in", ParameterKind::in}, {"out", ParameterKind::out}, {"inout", ParameterKind::inout}});
   map.extents = read_expressions(node.member("extents"), variables);
   map.strides = read_expressions(node.member("strides"), variables);
   node.member("box").each_element([&](const JsonNode& extent) {
@@ -96,13 +95,15 @@ TensorMapRecipe read_map(const JsonNode& node, const std::vector<std::string>& v
                                                               {"64B", Swizzle::bytes_64},
                                                               {"128B", Swizzle::bytes_128}});
   if (node.has("l2_promotion"))
-    map.l2_promotion = read_choice<L2>(
-        node.member("l2_promotion"),
-        {{"none", L2::none}, {"64B", L2::bytes_64}, {"128B", L2::bytes_128}, {"256B", L2::bytes_256}});
+    map.l2_promotion = read_choice<L2>(node.member("l2_promotion"), {{"none", L2::none},
+                                                                     {"64B", L2::bytes_64},
+                                                                     {"128B", L2::bytes_128},
+                                                                     {"256B", L2::bytes_256}});
   if (node.has("fill"))
-    map.fill = read_choice<cu::TensorMapFill>(
-        node.member("fill"),
-        {{"none", cu::TensorMapFill::zeros}, {"zeros", cu::TensorMapFill::zeros}, {"nan", cu::TensorMapFill::nan}});
+    map.fill =
+        read_choice<cu::TensorMapFill>(node.member("fill"), {{"none", cu::TensorMapFill::zeros},
+                                                             {"zeros", cu::TensorMapFill::zeros},
+                                                             {"nan", cu::TensorMapFill::nan}});
   return map;
 }
 
@@ -134,7 +135,8 @@ ParameterInfo read_parameter(const JsonNode& node, const KernelInfo& kernel,
     case ParameterKind::scalar:
       node.only({"name", "kind", "dtype"});
       result.dtype = read_dtype(node.member("dtype"));
-      if (!scalar_type(result.dtype)) node.member("dtype").fail("f32, u32, s32 or u64 was expected");
+      if (!scalar_type(result.dtype))
+        node.member("dtype").fail("f32, u32, s32 or u64 was expected");
       break;
     case ParameterKind::device_scalar:
       node.only({"name", "kind", "dtype", "min", "max"});
@@ -185,8 +187,8 @@ std::array<unsigned, 3> read_extents(const JsonNode& node, unsigned most) {
 
 LaunchInfo read_launch(const JsonNode& node, const std::vector<std::string>& variables) {
   constexpr unsigned most_threads = 1024, most_cluster = 16;
-  node.only({"grid", "block", "cluster", "shared_bytes", "cooperative",
-             "programmatic_dependent_launch"});
+  node.only(
+      {"grid", "block", "cluster", "shared_bytes", "cooperative", "programmatic_dependent_launch"});
   LaunchInfo launch;
   const std::vector<Expression> grid = read_expressions(node.member("grid"), variables);
   if (grid.size() != 3) node.member("grid").fail("three expressions were expected");
@@ -248,7 +250,8 @@ FormInfo read_form(const JsonNode& node, const KernelInfo& kernel, const std::st
       std::count_if(form.params.begin(), form.params.end(),
                     [](const ParameterInfo& parameter) { return parameter.map.has_value(); }));
   if (maps > Manifest::most_tensor_maps)
-    node.member("params").fail(concat("at most ", Manifest::most_tensor_maps, " tensor maps were expected"));
+    node.member("params").fail(
+        concat("at most ", Manifest::most_tensor_maps, " tensor maps were expected"));
   form.launch = read_launch(node.member("launch"), variables);
   return form;
 }
@@ -264,7 +267,8 @@ KernelInfo read_kernel(const JsonNode& node) {
     DimInfo dim{name, 0, value.json().is_string()};
     if (name == "sm_count") value.fail("the name is taken: it is the device's");
     if (!dim.dynamic) dim.value = value.integer(0);
-    if (dim.dynamic && value.text() != "dynamic") value.fail("an integer or 'dynamic' was expected");
+    if (dim.dynamic && value.text() != "dynamic")
+      value.fail("an integer or 'dynamic' was expected");
     kernel.dims.push_back(std::move(dim));
   });
   if (kernel.dims.size() > Manifest::most_dims)
@@ -272,9 +276,8 @@ KernelInfo read_kernel(const JsonNode& node) {
   node.member("targets").each_member([&](const std::string& target, const JsonNode& forms) {
     forms.only({"forms"});
     TargetForms& entry = kernel.targets.emplace_back(TargetForms{target, {}});
-    forms.member("forms").each_element([&](const JsonNode& form) {
-      entry.forms.push_back(read_form(form, kernel, target));
-    });
+    forms.member("forms").each_element(
+        [&](const JsonNode& form) { entry.forms.push_back(read_form(form, kernel, target)); });
     if (entry.forms.empty()) forms.fail("at least one form was expected");
   });
   if (kernel.targets.empty()) node.member("targets").fail("at least one target was expected");
@@ -292,8 +295,10 @@ void check_digest(std::string_view text, const std::string& file) {
   const std::string_view expected = text.substr(value, digits);
   const std::string actual = sha256({text.substr(0, value), text.substr(value + digits)});
   if (expected != actual)
-    throw Error(ErrorCode::corrupt, concat(file, ": the manifest was changed after it was written: "
-                                           "expected digest ", expected, ", actual ", actual));
+    throw Error(ErrorCode::corrupt, concat(file,
+                                           ": the manifest was changed after it was written: "
+                                           "expected digest ",
+                                           expected, ", actual ", actual));
 }
 
 template <class Items>
@@ -343,7 +348,8 @@ Manifest Manifest::read(std::string_view text, const std::string& file) {
   manifest.generator_version = root.member("generator_version").nonempty_text();
   manifest.library = root.member("library").nonempty_text();
   const JsonNode kernels = root.member("kernels");
-  kernels.each_element([&](const JsonNode& node) { manifest.kernels.push_back(read_kernel(node)); });
+  kernels.each_element(
+      [&](const JsonNode& node) { manifest.kernels.push_back(read_kernel(node)); });
   require_unique_names(manifest.kernels, kernels);
   const JsonNode plans = root.member("plans");
   plans.each_element([&](const JsonNode& node) { manifest.plans.push_back(read_plan(node)); });

@@ -32,7 +32,16 @@ struct Range {
 };
 
 enum class ParameterKind {
-  in, out, inout, dim, scalar, device_scalar, tensor_map, pointer_table, workspace, bytes,
+  in,
+  out,
+  inout,
+  dim,
+  scalar,
+  device_scalar,
+  tensor_map,
+  pointer_table,
+  workspace,
+  bytes,
 };
 std::string_view name(ParameterKind kind);
 
@@ -54,11 +63,11 @@ struct ParameterInfo {
   DType dtype = DType::f32;
   std::int64_t align = 1;
   bool optional = false;
-  bool zeroed = false;     ///< workspace
-  Expression elements;     ///< tensors: least count; pointer_table: count; workspace: bytes
-  Range range;             ///< dim and device_scalar
-  std::size_t dim = 0;     ///< dim: its position in the kernel's `dims`
-  std::int64_t size = 0;   ///< bytes
+  bool zeroed = false;    ///< workspace
+  Expression elements;    ///< tensors: least count; pointer_table: count; workspace: bytes
+  Range range;            ///< dim and device_scalar
+  std::size_t dim = 0;    ///< dim: its position in the kernel's `dims`
+  std::int64_t size = 0;  ///< bytes
   std::optional<TensorMapRecipe> map;
 };
 
@@ -183,8 +192,8 @@ struct Manifest {
   std::vector<PlanInfo> plans;      ///< by name
 
   /// Reads and checks a manifest: its own digest first, then every field. `file` is for messages.
-  /// Throws `corrupt`, naming the file and either both digests or the JSON pointer of what is wrong;
-  /// `incompatible` for a format version that this runtime does not know.
+  /// Throws `corrupt`, naming the file and either both digests or the JSON pointer of what is
+  /// wrong; `incompatible` for a format version that this runtime does not know.
   static Manifest read(std::string_view text, const std::string& file);
 };
 

@@ -120,8 +120,8 @@ PlanTarget read_target(const std::string& name, const JsonNode& node, const Vari
     PlanBuffer buffer = read_buffer(element, variables, target.steps.size());
     for (const PlanBuffer& other : target.buffers)
       if (other.slot == buffer.slot && other.first <= buffer.last && buffer.first <= other.last)
-        element.fail(concat("shares slot ", buffer.slot, " with '", other.name,
-                            "' while both are alive"));
+        element.fail(
+            concat("shares slot ", buffer.slot, " with '", other.name, "' while both are alive"));
     target.buffers.push_back(std::move(buffer));
   });
   return target;
@@ -130,8 +130,8 @@ PlanTarget read_target(const std::string& name, const JsonNode& node, const Vari
 }  // namespace
 
 PlanInfo read_plan(const JsonNode& node) {
-  node.only({"name", "block", "dtypes", "config", "dims", "inputs", "outputs", "weights",
-             "targets"});
+  node.only(
+      {"name", "block", "dtypes", "config", "dims", "inputs", "outputs", "weights", "targets"});
   PlanInfo plan;
   plan.name = node.member("name").nonempty_text();
   plan.block = node.member("block").nonempty_text();

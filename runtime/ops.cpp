@@ -52,8 +52,8 @@ void run(const KernelLibrary& library, const Stream& stream, std::string_view te
          std::initializer_list<RequestedDType> dtypes,
          const std::array<RequestedOption, Options>& options, const std::array<Dim, Dims>& dims,
          std::span<const Argument> arguments) {
-  const Kernel kernel = resolve(
-      library, {template_name, std::span(dtypes.begin(), dtypes.size()), options, dims});
+  const Kernel kernel =
+      resolve(library, {template_name, std::span(dtypes.begin(), dtypes.size()), options, dims});
   kernel.launch_packed(stream, dims, arguments);
 }
 
@@ -118,7 +118,8 @@ AttentionDims attention_dims(const Tensor& q, const Tensor& k, const Tensor& v, 
   require_shape(op, "v", v, kv);
   require_shape(op, "out", out, q.shape());
   if (dims.kv_heads == 0 || dims.heads % dims.kv_heads != 0)
-    refuse(op, concat(dims.heads, " heads are no multiple of ", dims.kv_heads, " heads of k and v"));
+    refuse(op,
+           concat(dims.heads, " heads are no multiple of ", dims.kv_heads, " heads of k and v"));
   if (options.lse.valid())
     require_shape(op, "lse", options.lse, {dims.batch, dims.heads, dims.q_len});
   return dims;
@@ -180,8 +181,7 @@ void transpose(const KernelLibrary& library, const Stream& stream, const Tensor&
 
 Tensor transpose(const KernelLibrary& library, const Stream& stream, const Tensor& x) {
   require_rank("transpose", "x", x, 2);
-  Tensor out =
-      Tensor::empty(stream, x.dtype(), with_last(x, 2, {x.shape()[-1], x.shape()[-2]}));
+  Tensor out = Tensor::empty(stream, x.dtype(), with_last(x, 2, {x.shape()[-1], x.shape()[-2]}));
   transpose(library, stream, x, out);
   return out;
 }
@@ -290,9 +290,8 @@ void attention(const KernelLibrary& library, const Stream& stream, const Tensor&
   const std::array<Argument, 5> arguments{q, k, v, out, options.lse};
   const std::size_t count = options.lse.valid() ? 5 : 4;
   run(library, stream, "attention", {{"dtype", q.dtype()}},
-      std::array<RequestedOption, 3>{{{"causal", options.causal},
-                                      {"layout", options.layout},
-                                      {"lse", options.lse.valid()}}},
+      std::array<RequestedOption, 3>{
+          {{"causal", options.causal}, {"layout", options.layout}, {"lse", options.lse.valid()}}},
       std::array{Dim{"batch", d.batch}, Dim{"head_dim", d.head_dim}, Dim{"heads", d.heads},
                  Dim{"kv_heads", d.kv_heads}, Dim{"kv_len", d.kv_len}, Dim{"q_len", d.q_len}},
       std::span(arguments).first(count));

@@ -10,8 +10,8 @@
 
 namespace ptxmill::rt {
 
-/// out = (x - mean) / sqrt(variance + eps) * gamma + beta over the last dimension of x [..., d_model];
-/// the variance is that of the population. gamma, beta: [d_model].
+/// out = (x - mean) / sqrt(variance + eps) * gamma + beta over the last dimension of x [...,
+/// d_model]; the variance is that of the population. gamma, beta: [d_model].
 void layer_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
                 const Tensor& gamma, const Tensor& beta, const Tensor& out, double eps = 1e-5);
 Tensor layer_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
@@ -62,13 +62,14 @@ Tensor gemv(const KernelLibrary& library, const Stream& stream, const Tensor& x,
             const GemmOptions& options = {});
 
 struct AttentionOptions {
-  bool causal = false;               ///< aligned to the bottom right where the lengths differ
-  std::string_view layout = "bhsd";  ///< [batch, heads, seq, head_dim]; `bshd`: [batch, seq, heads, head_dim]
-  Tensor lse;                        ///< f32 [batch, heads, q_len]: log-sum-exp of the scaled scores
+  bool causal = false;  ///< aligned to the bottom right where the lengths differ
+  std::string_view layout =
+      "bhsd";  ///< [batch, heads, seq, head_dim]; `bshd`: [batch, seq, heads, head_dim]
+  Tensor lse;  ///< f32 [batch, heads, q_len]: log-sum-exp of the scaled scores
 };
 
-/// out = softmax(q k^T / sqrt(head_dim)) v. k and v may have fewer heads than q, whose number is then
-/// a multiple of theirs. out is shaped as q.
+/// out = softmax(q k^T / sqrt(head_dim)) v. k and v may have fewer heads than q, whose number is
+/// then a multiple of theirs. out is shaped as q.
 void attention(const KernelLibrary& library, const Stream& stream, const Tensor& q, const Tensor& k,
                const Tensor& v, const Tensor& out, const AttentionOptions& options = {});
 Tensor attention(const KernelLibrary& library, const Stream& stream, const Tensor& q,

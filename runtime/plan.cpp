@@ -49,12 +49,12 @@ void refuse_overlaps(const BlockState& state, std::span<const NamedTensor> input
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     for (const NamedTensor& input : inputs)
       if (overlap(outputs[i].tensor, input.tensor))
-        state.refuse(concat("the output '", outputs[i].name, "' overlaps the input '", input.name,
-                            "'"));
+        state.refuse(
+            concat("the output '", outputs[i].name, "' overlaps the input '", input.name, "'"));
     for (std::size_t j = 0; j < i; ++j)
       if (overlap(outputs[i].tensor, outputs[j].tensor))
-        state.refuse(concat("the outputs '", outputs[j].name, "' and '", outputs[i].name,
-                            "' overlap"));
+        state.refuse(
+            concat("the outputs '", outputs[j].name, "' and '", outputs[i].name, "' overlap"));
   }
 }
 
@@ -84,9 +84,10 @@ void trace_written(const BlockState& state, const StepState& step, const Stream&
     const Tensor* tensor = state.bound[binding.value];
     if (tensor == nullptr || state.elements[binding.value] == 0) continue;
     const Tensor flat = tensor->reshape({tensor->elements()});
-    trace_values(stream, concat(state.info.name, "/", step.info->name, ": ",
-                                state.values[binding.value].name),
-                 flat.slice(0, 0, state.elements[binding.value]));
+    trace_values(
+        stream,
+        concat(state.info.name, "/", step.info->name, ": ", state.values[binding.value].name),
+        flat.slice(0, 0, state.elements[binding.value]));
   }
 }
 
@@ -191,8 +192,9 @@ void Block::forward(const Stream& stream, std::span<const Dim> dims,
   if (stream.context() != state.library.context()) state.refuse("the stream is on another device");
   const bool tracing = state.library.context()->trace() == TraceMode::values;
   if (tracing && stream.capturing())
-    state.refuse("PTXMILL_TRACE=1 reads every intermediate, which cannot be recorded into a graph; "
-                 "unset it");
+    state.refuse(
+        "PTXMILL_TRACE=1 reads every intermediate, which cannot be recorded into a graph; "
+        "unset it");
   state.read_dims(dims, &state.prepared.max_dims, state.dims);
   bind_prepared(state);
   bind_tensors(state, ValueSource::input, inputs);

@@ -33,28 +33,28 @@ struct NamedTensor {
 /// deviation, minimum and maximum of every weight and intermediate to stderr, and synchronises.
 class Block {
  public:
-  /// Resolves the plan's kernels in the best target that the device can run. Throws `not_found` with
-  /// the nearest names, `incompatible`, or `corrupt` where the plan contradicts its kernels.
+  /// Resolves the plan's kernels in the best target that the device can run. Throws `not_found`
+  /// with the nearest names, `incompatible`, or `corrupt` where the plan contradicts its kernels.
   static Block open(const KernelLibrary& library, std::string_view name);
 
   Block(Block&&) noexcept;
   Block& operator=(Block&&) noexcept;
   ~Block();
 
-  /// Loads the kernels, packs the weights on `stream`, and takes the workspace that `max_dims` (every
-  /// dimension of the plan) need. Weights that steps use as they are stay referenced; the others may
-  /// be released. Throws `invalid_argument` naming a weight that is missing, unexpected (with the
-  /// nearest name), or of another dtype or shape; then the block stays as it was.
+  /// Loads the kernels, packs the weights on `stream`, and takes the workspace that `max_dims`
+  /// (every dimension of the plan) need. Weights that steps use as they are stay referenced; the
+  /// others may be released. Throws `invalid_argument` naming a weight that is missing, unexpected
+  /// (with the nearest name), or of another dtype or shape; then the block stays as it was.
   void prepare(const Stream& stream, const Tensors& weights, std::span<const Dim> max_dims);
   void prepare(const Stream& stream, const Tensors& weights, std::initializer_list<Dim> max_dims) {
     prepare(stream, weights, std::span<const Dim>(max_dims.begin(), max_dims.size()));
   }
 
-  /// Computes the outputs from the inputs. `dims` names every dimension of the plan. Every input and
-  /// output is contiguous and has exactly the shape that the plan says; an output overlaps no other
-  /// tensor of the call. Throws `invalid_argument` before anything is launched.
-  void forward(const Stream& stream, std::span<const Dim> dims,
-               std::span<const NamedTensor> inputs, std::span<const NamedTensor> outputs);
+  /// Computes the outputs from the inputs. `dims` names every dimension of the plan. Every input
+  /// and output is contiguous and has exactly the shape that the plan says; an output overlaps no
+  /// other tensor of the call. Throws `invalid_argument` before anything is launched.
+  void forward(const Stream& stream, std::span<const Dim> dims, std::span<const NamedTensor> inputs,
+               std::span<const NamedTensor> outputs);
   void forward(const Stream& stream, std::initializer_list<Dim> dims,
                std::initializer_list<NamedTensor> inputs,
                std::initializer_list<NamedTensor> outputs) {

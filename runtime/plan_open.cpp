@@ -137,8 +137,8 @@ class Binder {
       else if (!dim.dynamic)
         bound.dims.push_back(Expression::parse(std::to_string(dim.value), {}));
       else
-        fail(step, concat("the dimension '", dim.name, "' of kernel '", step.kernel,
-                          "' is not given"));
+        fail(step,
+             concat("the dimension '", dim.name, "' of kernel '", step.kernel, "' is not given"));
     }
     for (const auto& [name, unused] : step.dims)
       if (std::none_of(kernel.info().dims.begin(), kernel.info().dims.end(),
@@ -167,8 +167,8 @@ class Binder {
     });
   }
 
-  ArgumentBinding bind_argument(const PlanStep& step, const Kernel& kernel,
-                                const std::string& name, bool preparing) const {
+  ArgumentBinding bind_argument(const PlanStep& step, const Kernel& kernel, const std::string& name,
+                                bool preparing) const {
     const ParameterInfo& parameter = parameter_of(kernel, name);
     ArgumentBinding binding;
     if (parameter.kind == ParameterKind::scalar) {
@@ -233,8 +233,9 @@ std::unique_ptr<BlockState> open_block(const KernelLibrary& library, std::string
     if (plan.name == name) return Binder(library, plan).run();
     names.push_back(plan.name);
   }
-  throw Error(ErrorCode::not_found, concat("the library ", library.manifest().library,
-                                           " has no block '", name, "'", did_you_mean(name, names)));
+  throw Error(ErrorCode::not_found,
+              concat("the library ", library.manifest().library, " has no block '", name, "'",
+                     did_you_mean(name, names)));
 }
 
 }  // namespace ptxmill::rt

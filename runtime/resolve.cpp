@@ -90,8 +90,7 @@ std::string fixed_mismatch(const KernelInfo& kernel, const OpRequest& request) {
   for (const RequestedOption& option : request.options) {
     const auto found = kernel.options.find(option.name);
     if (found == kernel.options.end()) return concat("it has no option ", option.name);
-    if (!equal(found->second, option))
-      return concat(option.name, " is ", text_of(found->second));
+    if (!equal(found->second, option)) return concat(option.name, " is ", text_of(found->second));
   }
   return "";
 }
@@ -164,7 +163,7 @@ Match match(const KernelState& kernel, const OpRequest& request) {
 }  // namespace
 
 Kernel resolve(const KernelLibrary& library, const OpRequest& request) {
-  constexpr int most_reasons = 6;
+  constexpr int most_reasons = 12;
   LibraryState& state = *library.state();
   const std::string& key = request_key(request);
   if (const KernelState* known = state.find_resolved(key)) return state.handle(*known, {});

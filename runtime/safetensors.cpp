@@ -27,10 +27,10 @@ struct TypeName {
   std::string_view name;
 };
 constexpr TypeName type_names[] = {
-    {DType::f64, "F64"},     {DType::f32, "F32"},      {DType::f16, "F16"}, {DType::bf16, "BF16"},
+    {DType::f64, "F64"},      {DType::f32, "F32"},      {DType::f16, "F16"}, {DType::bf16, "BF16"},
     {DType::e4m3, "F8_E4M3"}, {DType::e5m2, "F8_E5M2"}, {DType::s64, "I64"}, {DType::u64, "U64"},
-    {DType::s32, "I32"},     {DType::u32, "U32"},      {DType::s16, "I16"}, {DType::u16, "U16"},
-    {DType::s8, "I8"},       {DType::u8, "U8"},
+    {DType::s32, "I32"},      {DType::u32, "U32"},      {DType::s16, "I16"}, {DType::u16, "U16"},
+    {DType::s8, "I8"},        {DType::u8, "U8"},
 };
 
 /// The bytes of a tensor; nothing where the product leaves 63 bits.
@@ -92,10 +92,10 @@ void check_cover(std::vector<Placed>& placed, std::uint64_t size, const std::str
     at = tensor.end;
   }
   if (at != size)
-    throw Error(ErrorCode::corrupt, concat(file, ": ", size - at, " bytes follow the last tensor",
-                                           placed.empty() ? "" : " '",
-                                           placed.empty() ? "" : placed.back().name,
-                                           placed.empty() ? "" : "'"));
+    throw Error(
+        ErrorCode::corrupt,
+        concat(file, ": ", size - at, " bytes follow the last tensor", placed.empty() ? "" : " '",
+               placed.empty() ? "" : placed.back().name, placed.empty() ? "" : "'"));
 }
 
 }  // namespace

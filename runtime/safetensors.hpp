@@ -1,5 +1,5 @@
-// The safetensors format: https://github.com/huggingface/safetensors (an 8-byte little-endian length,
-// a JSON header, then the bytes).
+// The safetensors format: https://github.com/huggingface/safetensors (an 8-byte little-endian
+// length, a JSON header, then the bytes).
 #pragma once
 
 #include <cstddef>
@@ -23,9 +23,9 @@ struct SafetensorsEntry {
   std::span<const std::byte> bytes;
 };
 
-/// A safetensors file, mapped into memory and checked in full when it is opened: the header is below
-/// 100 MB, no name stands twice, each shape and dtype give the bytes that the offsets do, and the
-/// tensors cover the rest of the file without overlap or hole.
+/// A safetensors file, mapped into memory and checked in full when it is opened: the header is
+/// below 100 MB, no name stands twice, each shape and dtype give the bytes that the offsets do, and
+/// the tensors cover the rest of the file without overlap or hole.
 class Safetensors {
  public:
   /// Throws `not_found` where the file cannot be read, `corrupt` naming the file and the tensor.
@@ -54,8 +54,8 @@ class Safetensors {
 };
 
 /// Writes the tensors, those of wider elements first and then by name, so that each is aligned and
-/// the same tensors give the same file. Throws `invalid_argument` where the bytes of a tensor do not fit its shape,
-/// `not_found` where the file cannot be written.
+/// the same tensors give the same file. Throws `invalid_argument` where the bytes of a tensor do
+/// not fit its shape, `not_found` where the file cannot be written.
 void write_safetensors(const std::string& path,
                        const std::map<std::string, SafetensorsEntry, std::less<>>& entries,
                        const std::map<std::string, std::string>& metadata = {});

@@ -121,8 +121,8 @@ void Stream::wait(const Event& event) const {
 Event::Event(const Device& device, Timing timing) : context_(device.context()) {
   context_->check_alive();
   const ContextScope scope(*context_);
-  cu::driver().event_create(
-      &event_, timing == Timing::on ? cu::event_default : cu::event_disable_timing);
+  cu::driver().event_create(&event_,
+                            timing == Timing::on ? cu::event_default : cu::event_disable_timing);
 }
 
 Event::~Event() {

@@ -14,14 +14,14 @@ namespace ptxmill::rt {
 class Event;
 struct StreamState;
 
-/// A queue of work on a device. Every operation of the runtime takes one and, unless its name or its
-/// comment says so, does not wait for it.
+/// A queue of work on a device. Every operation of the runtime takes one and, unless its name or
+/// its comment says so, does not wait for it.
 class Stream {
  public:
   /// A stream of its own, which does not synchronise with the default stream.
   explicit Stream(const Device& device);
-  /// A stream that the caller has and keeps; null is the context's default stream. The wrapper holds
-  /// the stream's cached workspace: keep it, rather than wrapping anew for each launch.
+  /// A stream that the caller has and keeps; null is the context's default stream. The wrapper
+  /// holds the stream's cached workspace: keep it, rather than wrapping anew for each launch.
   static Stream wrap(const Device& device, cu::Stream stream);
 
   Stream(Stream&&) noexcept = default;

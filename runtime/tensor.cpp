@@ -40,8 +40,7 @@ void fill_run(cu::DevicePointer to, std::uint64_t bits, std::size_t size, std::s
   const cu::Driver& driver = cu::driver();
   if (bits == 0) return driver.memset_d8_async(to, 0, count * size, stream);
   if (size == 4) return driver.memset_d32_async(to, static_cast<unsigned>(bits), count, stream);
-  if (size == 1)
-    return driver.memset_d8_async(to, static_cast<unsigned char>(bits), count, stream);
+  if (size == 1) return driver.memset_d8_async(to, static_cast<unsigned char>(bits), count, stream);
   // Two or eight bytes: set one element byte by byte, then double what is set.
   for (std::size_t i = 0; i < size; ++i)
     driver.memset_d8_async(to + i, static_cast<unsigned char>(bits >> (8 * i)), 1, stream);
@@ -100,7 +99,8 @@ Tensor Tensor::wrap(const Device& device, cu::DevicePointer pointer, DType dtype
                     const Shape& shape, std::span<const std::int64_t> strides,
                     std::shared_ptr<void> keep_alive) {
   if (pointer == 0 && shape.elements() > 0)
-    refuse(concat("Tensor::wrap: the pointer is null and the shape ", shape.text(), " is not empty"));
+    refuse(
+        concat("Tensor::wrap: the pointer is null and the shape ", shape.text(), " is not empty"));
   Tensor tensor;
   tensor.dtype_ = dtype;
   tensor.set_shape(shape);
@@ -144,8 +144,7 @@ TensorCounters Tensor::counters() const {
 
 std::size_t Tensor::typed_elements(DType dtype) const {
   require_valid("Tensor::to_host");
-  if (dtype != dtype_)
-    refuse(concat("the tensor ", text(), " was read as ", name(dtype)));
+  if (dtype != dtype_) refuse(concat("the tensor ", text(), " was read as ", name(dtype)));
   return static_cast<std::size_t>(elements());
 }
 

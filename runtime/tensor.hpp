@@ -27,7 +27,9 @@ class Shape {
 
   int rank() const { return rank_; }
   /// Extent `i`; a negative `i` counts from the end.
-  std::int64_t operator[](int i) const { return extents_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)]; }
+  std::int64_t operator[](int i) const {
+    return extents_[static_cast<std::size_t>(i < 0 ? i + rank_ : i)];
+  }
   /// The product of the extents: 1 for rank 0.
   std::int64_t elements() const { return elements_; }
   std::span<const std::int64_t> extents() const {
@@ -54,8 +56,8 @@ struct TensorCounters {
 
 struct Storage;
 
-/// Elements of one type on a device. A copy of a Tensor, a slice and a reshape are views: they share
-/// the memory, which is freed with the last of them, in the order of the stream that it was
+/// Elements of one type on a device. A copy of a Tensor, a slice and a reshape are views: they
+/// share the memory, which is freed with the last of them, in the order of the stream that it was
 /// allocated on. The last dimension is contiguous.
 class Tensor {
  public:
@@ -63,8 +65,8 @@ class Tensor {
   Tensor() = default;
   /// Uninitialised memory. Throws `out_of_memory`; refused while `stream` records a graph.
   static Tensor empty(const Stream& stream, DType dtype, const Shape& shape);
-  /// Memory that someone else has and keeps, or that `keep_alive` keeps. `strides`, in elements, one
-  /// for each extent, may be left out where the memory is contiguous.
+  /// Memory that someone else has and keeps, or that `keep_alive` keeps. `strides`, in elements,
+  /// one for each extent, may be left out where the memory is contiguous.
   static Tensor wrap(const Device& device, cu::DevicePointer pointer, DType dtype,
                      const Shape& shape, std::span<const std::int64_t> strides = {},
                      std::shared_ptr<void> keep_alive = nullptr);
@@ -81,7 +83,9 @@ class Tensor {
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   /// The stride of dimension `i` in elements.
-  std::int64_t stride(int i) const { return strides_[static_cast<std::size_t>(i < 0 ? i + shape_.rank() : i)]; }
+  std::int64_t stride(int i) const {
+    return strides_[static_cast<std::size_t>(i < 0 ? i + shape_.rank() : i)];
+  }
   std::int64_t elements() const { return shape_.elements(); }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype_); }
   bool contiguous() const { return contiguous_; }

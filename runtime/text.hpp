@@ -19,8 +19,8 @@ std::string concat(const Parts&... parts) {
 
 /// The `limit` candidates nearest to `wanted`, nearest first: those within half of its letters by
 /// edit distance, and those that contain it or are contained in it.
-std::vector<std::string> nearest(std::string_view wanted, const std::vector<std::string>& candidates,
-                                 std::size_t limit = 3);
+std::vector<std::string> nearest(std::string_view wanted,
+                                 const std::vector<std::string>& candidates, std::size_t limit = 3);
 
 /// "; did you mean 'a' or 'b'?", or nothing where no candidate is near.
 std::string did_you_mean(std::string_view wanted, const std::vector<std::string>& candidates);

@@ -13,10 +13,12 @@ VariantVerdict judge_target(std::string_view target, const DeviceInfo& device) {
   int number = 0;
   const char* end = target.data() + target.size();
   const std::from_chars_result parsed =
-      target.starts_with(prefix) ? std::from_chars(target.data() + prefix.size(), end, number)
-                                 : std::from_chars_result{target.data(), std::errc::invalid_argument};
+      target.starts_with(prefix)
+          ? std::from_chars(target.data() + prefix.size(), end, number)
+          : std::from_chars_result{target.data(), std::errc::invalid_argument};
   const std::string_view suffix(parsed.ptr, static_cast<std::size_t>(end - parsed.ptr));
-  if (parsed.ec != std::errc() || (!suffix.empty() && suffix != "a" && suffix != "f")) {
+  if (parsed.ec != std::errc() || number <= 0 ||
+      (!suffix.empty() && suffix != "a" && suffix != "f")) {
     verdict.reason = "this runtime does not know such a target";
     return verdict;
   }
@@ -44,8 +46,8 @@ bool form_usable(const FormInfo& form, const DeviceInfo& device, std::string* re
     return false;
   }
   if (form.sm_count != 0 && form.sm_count != device.sm_count) {
-    *reason = concat("its schedule is made for ", form.sm_count, " multiprocessors, the device has ",
-                     device.sm_count);
+    *reason = concat("its schedule is made for ", form.sm_count,
+                     " multiprocessors, the device has ", device.sm_count);
     return false;
   }
   return true;

@@ -12,9 +12,9 @@ namespace ptxmill::rt {
 
 struct VariantVerdict {
   std::string target;
-  int capability = 0;   ///< of the target: 90 for sm_90a; 0 where its name is not understood
+  int capability = 0;  ///< of the target: 90 for sm_90a; 0 where its name is not understood
   bool usable = false;
-  std::string reason;   ///< why it cannot be used
+  std::string reason;  ///< why it cannot be used
 };
 
 /// Judges `target` for the device: `sm_Na` runs on N exactly, `sm_Nf` from N on within N's major
@@ -25,7 +25,8 @@ VariantVerdict judge_target(std::string_view target, const DeviceInfo& device);
 bool form_usable(const FormInfo& form, const DeviceInfo& device, std::string* reason);
 
 /// The verdicts on all targets of a kernel; the usable ones first, best first: the highest number,
-/// and at the same number `a` before `f` before plain. A target is usable where one of its forms is.
+/// and at the same number `a` before `f` before plain. A target is usable where one of its forms
+/// is.
 std::vector<VariantVerdict> judge_variants(const KernelInfo& kernel, const DeviceInfo& device);
 
 /// Whether `a` is to be preferred to `b`, both usable.

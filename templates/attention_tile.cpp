@@ -46,7 +46,7 @@ int AttentionTile::groups_a_round(int length) {
   return groups;
 }
 
-ElementPtr HeadRows::row(Emitter& k, const In<ptx::u32>& row) const {
+ElementPtr HeadRows::row(Emitter& k, const U32& row) const {
   return {first_.dtype(), k.mad_wide(row, stride_bytes_, first_.base()), first_.offset()};
 }
 
@@ -63,13 +63,14 @@ TileCopy::TileCopy(Emitter& k, const AttentionTile& tile, const U32& tid)
       column_(k.let("copy_column", tid % threads_a_row_ * 4)) {
   if (tile.head_dim % (4 * threads_a_row_) == 0) return;
   in_row_ = k.let("copy_last", column_ < tile.head_dim - column_of(steps_ - 1));
-  last_column_ = k.let("copy_last_column", k.select(*in_row_, column_of(steps_ - 1), 0u));
+  last_column_ =
+      k.let("copy_last_column", k.select(*in_row_, k.constant<ptx::u32>(column_of(steps_ - 1)), 0));
 }
 
-TileCopy::Vectors TileCopy::load(const HeadRows& from, const U32& first,
-                                 const In<ptx::u32>& last) const {
+TileCopy::Vectors TileCopy::load(const HeadRows& from, const In<ptx::u32>& first,
+                                 const Extent& last) const {
   Vectors vectors;
-  const U32 thread_row = first + row_;
+  const U32 thread_row = row_ + first;
   for (int pass : unroll(passes())) {
     const U32 row = k_.min(thread_row + pass * rows_a_pass(), last);
     const ElementPtr at = from.row(k_, row);
@@ -95,9 +96,9 @@ void TileCopy::store(const SharedPtr<ptx::f32>& to, int apart, const Vectors& ve
 }
 
 void TileCopy::clear(const SharedPtr<ptx::f32>& to, int apart, const U32& first,
-                     const In<ptx::u32>& end) const {
+                     const Extent& end) const {
   const F32 zero = k_.constant<ptx::f32>(0);
-  const U32 thread_row = first + row_;
+  const U32 thread_row = row_ + first;
   for (int pass : unroll(passes())) {
     const Pred beyond = thread_row + pass * rows_a_pass() >= end;
     for (int step : unroll(steps_)) {

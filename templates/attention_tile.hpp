@@ -50,7 +50,7 @@ class HeadRows {
  public:
   HeadRows(const ElementPtr& first, const Extent& stride_bytes)
       : first_(first), stride_bytes_(stride_bytes) {}
-  ElementPtr row(Emitter& k, const In<ptx::u32>& row) const;
+  ElementPtr row(Emitter& k, const U32& row) const;
   HeadRows from_column(Emitter& k, const std::string& name, const U32& column) const;
 
  private:
@@ -73,12 +73,11 @@ class TileCopy {
 
   /// The rows from `first` on of `from`, whose columns begin at the thread's; rows past `last`
   /// are read as that one.
-  Vectors load(const HeadRows& from, const U32& first, const In<ptx::u32>& last) const;
+  Vectors load(const HeadRows& from, const In<ptx::u32>& first, const Extent& last) const;
   /// Stores them; `to` is the place of the first pass's vector, the next pass's is `apart` on.
   void store(const SharedPtr<ptx::f32>& to, int apart, const Vectors& vectors) const;
   /// Zeros the rows from `end` on of a tile whose first row is `first`.
-  void clear(const SharedPtr<ptx::f32>& to, int apart, const U32& first,
-             const In<ptx::u32>& end) const;
+  void clear(const SharedPtr<ptx::f32>& to, int apart, const U32& first, const Extent& end) const;
 
  private:
   int passes() const { return tile_.keys / rows_a_pass(); }
@@ -90,7 +89,7 @@ class TileCopy {
   int threads_a_row_;
   int steps_;  ///< vectors of a row that one thread carries
   U32 row_, column_;
-  std::optional<Pred> in_row_;     ///< where a row's vectors do not divide: whether there is a last
+  std::optional<Pred> in_row_;  ///< where a row's vectors do not divide: whether there is a last
   std::optional<U32> last_column_;  ///< of the last vector, from the first; or 0
 };
 

@@ -44,6 +44,8 @@ class Extent : public ptx::Operators<ptx::u32> {
   bool is_static() const { return !value_.has_value(); }
   /// The value of a static extent.
   std::int64_t get() const { return constant_; }
+  /// The register of an extent that is not static.
+  const U32& value() const { return *value_; }
   /// Whether the extent is static and equal to n.
   bool is(std::int64_t n) const { return is_static() && constant_ == n; }
 
@@ -114,6 +116,10 @@ class Emitter : public Kernel {
   using Kernel::store;
   ElementPtr let(const std::string& name, const ElementPtr& p, Where where = Where::here()) {
     return {p.dtype(), let(name, p.base(), where), p.offset()};
+  }
+  /// Names an extent's register; a constant stays one.
+  Extent let(const std::string& name, const Extent& e, Where where = Where::here()) {
+    return e.is_static() ? e : Extent(let(name, e.value(), where));
   }
   /// One element, as f32.
   F32 load(const ElementPtr& p, Where where = Where::here());

@@ -1,7 +1,6 @@
 // Integer and floating point arithmetic.
-#include <fmt/format.h>
-
 #include "emulator/decode/decoder.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -35,8 +34,8 @@ FloatMode float_mode(Decoder& d, Rounds rounding) {
   if (rounding != Rounds::never) {
     const std::string_view r = m.take_one({"rn", "rz", "rm", "rp"});
     if (r.empty() && rounding == Rounds::always) {
-      d.fail(d.instruction().at, fmt::format("Rounding modifier required for instruction '{}'",
-                                             d.instruction().opcode));
+      d.fail(d.instruction().at,
+             text("Rounding modifier required for instruction '", d.instruction().opcode, "'"));
     }
     if (r == "rz") mode.rounding = Rounding::rz;
     if (r == "rm") mode.rounding = Rounding::rm;
@@ -121,7 +120,8 @@ void decode_mul(Decoder& d) {
     return;
   }
   if (part.empty()) d.fail(d.instruction().at, "Instruction 'mul' needs .lo, .hi or .wide");
-  emit_uniform(d, handlers().integer(part == "lo" ? IntegerOp::mul_lo : IntegerOp::mul_hi, t), t, 2);
+  emit_uniform(d, handlers().integer(part == "lo" ? IntegerOp::mul_lo : IntegerOp::mul_hi, t), t,
+               2);
 }
 
 void decode_mad(Decoder& d, bool uses_carry) {
@@ -173,8 +173,8 @@ void decode_root(Decoder& d, FloatOp exact, FloatOp approximate) {
 
 void decode_approximate(Decoder& d, FloatOp op) {
   const Type t = d.type();
-  if (!d.modifiers().take("approx") ) {
-    d.fail(d.instruction().at, fmt::format("Instruction '{}' needs .approx", d.instruction().opcode));
+  if (!d.modifiers().take("approx")) {
+    d.fail(d.instruction().at, text("Instruction '", d.instruction().opcode, "' needs .approx"));
   }
   decode_float(d, op, t, 1);
 }
@@ -234,7 +234,7 @@ void decode_dp4a(Decoder& d) {
   const Type b = d.type();
   d.expect_operands(4);
   const Type sum = a == Type::s32 || b == Type::s32 ? Type::s32 : Type::u32;
-  const IntegerOp op = a == b            ? IntegerOp::dp4a
+  const IntegerOp op = a == b           ? IntegerOp::dp4a
                        : a == Type::u32 ? IntegerOp::dp4a_us
                                         : IntegerOp::dp4a_su;
   d.emit(handlers().integer(op, a), {d.result(d.operand(0), sum)},
@@ -249,9 +249,9 @@ void decode_testp(Decoder& d) {
     FloatClass wanted;
   };
   constexpr Named classes[] = {
-      {"finite", FloatClass::finite},         {"infinite", FloatClass::infinite},
-      {"number", FloatClass::number},         {"notanumber", FloatClass::notanumber},
-      {"normal", FloatClass::normal},         {"subnormal", FloatClass::subnormal}};
+      {"finite", FloatClass::finite}, {"infinite", FloatClass::infinite},
+      {"number", FloatClass::number}, {"notanumber", FloatClass::notanumber},
+      {"normal", FloatClass::normal}, {"subnormal", FloatClass::subnormal}};
   d.expect_operands(2);
   for (const Named& c : classes) {
     if (!d.modifiers().take(c.name)) continue;

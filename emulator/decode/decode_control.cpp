@@ -1,7 +1,6 @@
 // Control flow, barriers, fences, and what the lanes of a warp do together.
-#include <fmt/format.h>
-
 #include "emulator/decode/decoder.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -49,8 +48,10 @@ void decode_call(Decoder& d) {
   }
   if (k != d.operand_count()) d.unsupported("indirect form");
   const ast::Function* f = d.function(name.name);
-  if (f == nullptr) d.fail(name.at, fmt::format("Unknown function '{}'", name.name));
-  if (!f->defined) d.fail(name.at, fmt::format("Unsupported by the emulator: call of '{}', which has no body", name.name));
+  if (f == nullptr) d.fail(name.at, text("Unknown function '", name.name, "'"));
+  if (!f->defined)
+    d.fail(name.at,
+           text("Unsupported by the emulator: call of '", name.name, "', which has no body"));
   d.inline_call(*f, results, arguments);
 }
 
@@ -62,11 +63,12 @@ void emit_barrier(Decoder& d, BarrierAction action, bool aligned, std::size_t fi
   const Slot count = counted ? d.source(d.operand(first + 1), Type::u32) : zero_slot;
   const Operand& named = d.operand(first);
   if (named.kind == Operand::Kind::integer && named.bits > 15) {
-    d.fail(named.at, fmt::format("Barrier number {} is out of range (0 to 15)", named.bits));
+    d.fail(named.at, text("Barrier number ", named.bits, " is out of range (0 to 15)"));
   }
   const Operand* given = counted ? &d.operand(first + 1) : nullptr;
-  if (given != nullptr && given->kind == Operand::Kind::integer && (given->bits == 0 || given->bits % 32 != 0)) {
-    d.fail(given->at, fmt::format("Thread count {} is not a multiple of the warp size", given->bits));
+  if (given != nullptr && given->kind == Operand::Kind::integer &&
+      (given->bits == 0 || given->bits % 32 != 0)) {
+    d.fail(given->at, text("Thread count ", given->bits, " is not a multiple of the warp size"));
   }
   Instruction& i = d.emit(nullptr, {result}, {id, count, predicate}, Kind::barrier);
   i.aux = static_cast<std::uint32_t>(action);
@@ -86,7 +88,7 @@ void decode_reduction_barrier(Decoder& d, bool aligned) {
   const Slot id = d.source(d.operand(1), Type::u32);
   const Slot count = d.operand_count() == 4 ? d.source(d.operand(2), Type::u32) : zero_slot;
   Instruction& i = d.emit(nullptr, {result}, {id, count, p}, Kind::barrier);
-  i.aux = static_cast<std::uint32_t>(counts ? BarrierAction::reduce_popc
+  i.aux = static_cast<std::uint32_t>(counts        ? BarrierAction::reduce_popc
                                      : op == "and" ? BarrierAction::reduce_and
                                                    : BarrierAction::reduce_or);
   i.imm = aligned ? 1 : 0;
@@ -160,7 +162,8 @@ void decode_shfl(Decoder& d) {
   d.fail(d.instruction().at, "Instruction 'shfl' needs a mode");
 }
 
-void emit_warp(Decoder& d, WarpOp op, Type t, Slot to, Slot second, Slot from, const Operand& mask) {
+void emit_warp(Decoder& d, WarpOp op, Type t, Slot to, Slot second, Slot from,
+               const Operand& mask) {
   d.emit(handlers().warp(op, t), {to, second},
          {from, zero_slot, zero_slot, zero_slot, d.source(mask, Type::b32)}, Kind::warp_sync)
       .definedness = Definedness::own;
@@ -193,8 +196,8 @@ void decode_match(Decoder& d) {
   if (pair && op == "any") d.mismatch();
   const Slot mask = d.result(pair ? to.parts[0] : to, Type::b32);
   const Slot p = pair ? d.result(to.parts[1], Type::pred) : sink_slot;
-  emit_warp(d, op == "all" ? WarpOp::match_all : WarpOp::match_any, t, mask,
-            p, d.source(d.operand(1), t), d.operand(2));
+  emit_warp(d, op == "all" ? WarpOp::match_all : WarpOp::match_any, t, mask, p,
+            d.source(d.operand(1), t), d.operand(2));
 }
 
 void decode_redux(Decoder& d) {
@@ -210,8 +213,8 @@ void decode_redux(Decoder& d) {
   d.expect_operands(3);
   for (const Named& n : all) {
     if (!d.modifiers().take(n.name)) continue;
-    emit_warp(d, n.op, t, d.result(d.operand(0), t), sink_slot,
-              d.source(d.operand(1), t), d.operand(2));
+    emit_warp(d, n.op, t, d.result(d.operand(0), t), sink_slot, d.source(d.operand(1), t),
+              d.operand(2));
     return;
   }
   d.fail(d.instruction().at, "Instruction 'redux' needs an operation");
@@ -223,8 +226,8 @@ void decode_elect(Decoder& d) {
   const Operand& to = d.operand(0);
   if (to.kind != Operand::Kind::pair) d.mismatch();
   const Slot p = d.result(to.parts[1], Type::pred);
-  emit_warp(d, WarpOp::elect, Type::b32, d.result(to.parts[0], Type::b32),
-            p, zero_slot, d.operand(1));
+  emit_warp(d, WarpOp::elect, Type::b32, d.result(to.parts[0], Type::b32), p, zero_slot,
+            d.operand(1));
 }
 
 void decode_activemask(Decoder& d) {

@@ -1,8 +1,7 @@
 // Moves, conversions and address conversion.
-#include <fmt/format.h>
-
 #include "emulator/decode/decoder.hpp"
 #include "emulator/run/warp.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -79,7 +78,8 @@ int register_bits(Decoder& d, const Operand& o, Type t) {
   const int held = isa::bits(r->type);
   if (r->type == Type::pred || r->width != 1 || held < isa::bits(t)) d.mismatch();
   const bool is_float = isa::is_float(t);
-  if (is_float && !compatible(r->type, t) && !(isa::bits(t) == 16 && !isa::is_float(r->type))) d.mismatch();
+  if (is_float && !compatible(r->type, t) && !(isa::bits(t) == 16 && !isa::is_float(r->type)))
+    d.mismatch();
   if (!is_float && isa::is_float(r->type)) d.mismatch();
   return held;
 }
@@ -109,25 +109,37 @@ void decode_cvt_pair(Decoder& d, Type to) {
 /// A half in a packed or untyped register is written as what its register is.
 Type as_held(Type t, int held) { return held == isa::bits(t) ? t : word_type(held); }
 
+/// True where every value of the integer type `from` is one of `to`.
+bool holds_all(Type to, Type from) {
+  const int spare = isa::bits(to) - isa::bits(from);
+  return isa::is_signed(to) == isa::is_signed(from) ? spare >= 0 : isa::is_signed(to) && spare > 0;
+}
+
 void decode_cvt(Decoder& d) {
   const Type to = d.type();
   if (to == Type::f16x2 || to == Type::bf16x2) return decode_cvt_pair(d, to);
   const Type from = d.type();
   d.expect_operands(2);
   const FloatMode mode = conversion_mode(d);
+  if (mode.sat && isa::is_integer(to) && isa::is_integer(from) && holds_all(to, from)) {
+    d.fail(d.instruction().at, "Illegal modifier '.sat' for instruction 'cvt'");
+  }
   const bool touches_f32 = from == Type::f32 || to == Type::f32;
   if (mode.ftz && !touches_f32) d.mismatch();
   const Operand& target = d.operand(0);
-  const int held = target.kind == Operand::Kind::sink ? isa::bits(to) : register_bits(d, target, to);
+  const int held =
+      target.kind == Operand::Kind::sink ? isa::bits(to) : register_bits(d, target, to);
   const bool widen = held == 64 && isa::bits(to) < 64;
   const Slot result = widen ? d.temporary(Type::b32) : d.result(target, as_held(to, held));
-  Instruction& i = d.emit(handlers().convert({to, from, mode}), {result}, {narrowed(d, d.operand(1), from)});
+  Instruction& i =
+      d.emit(handlers().convert({to, from, mode}), {result}, {narrowed(d, d.operand(1), from)});
   i.aux = mode.ftz ? 1 : 0;
   i.imm = held == 8 ? 0xff : held == 16 ? 0xffff : -1;
   if (!widen) return;
   if (isa::is_float(to)) d.mismatch();
   const bool sign = isa::is_signed(to);
-  d.emit(handlers().convert({sign ? Type::s64 : Type::u64, sign ? Type::s32 : Type::u32, FloatMode(Rounding::none)}),
+  d.emit(handlers().convert({sign ? Type::s64 : Type::u64, sign ? Type::s32 : Type::u32,
+                             FloatMode(Rounding::none)}),
          {d.result(target, Type::b64)}, {result})
       .imm = -1;
 }

@@ -1,7 +1,6 @@
 // Logic, shifts, comparison and selection.
-#include <fmt/format.h>
-
 #include "emulator/decode/decoder.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -42,9 +41,9 @@ void decode_shift(Decoder& d, BitOp op) {
 
 std::uint64_t immediate(Decoder& d, const ast::Operand& o, std::uint64_t most) {
   if (o.kind != ast::Operand::Kind::integer) {
-    d.fail(o.at, fmt::format("Instruction '{}' needs an integer constant here", d.instruction().opcode));
+    d.fail(o.at, text("Instruction '", d.instruction().opcode, "' needs an integer constant here"));
   }
-  if (o.bits > most) d.fail(o.at, fmt::format("Constant {} is out of range (0 to {})", o.bits, most));
+  if (o.bits > most) d.fail(o.at, text("Constant ", o.bits, " is out of range (0 to ", most, ")"));
   return o.bits;
 }
 
@@ -72,7 +71,6 @@ void decode_shf(Decoder& d) {
 }
 
 void decode_prmt(Decoder& d) {
-  const Type t = d.type();
   d.expect_operands(4);
   struct Named {
     std::string_view name;
@@ -84,6 +82,7 @@ void decode_prmt(Decoder& d) {
   BitOp op = BitOp::prmt;
   for (const Named& m : modes)
     if (d.modifiers().take(m.name)) op = m.op;
+  const Type t = d.type();  // the mode stands behind it
   if (t != Type::b32) d.mismatch();
   d.emit(handlers().bit(op, t), {d.result(d.operand(0), t)},
          {d.source(d.operand(1), t), d.source(d.operand(2), t), d.source(d.operand(3), t)});
@@ -114,11 +113,11 @@ Comparison comparison(Decoder& d, Type t) {
     bool integers;
   };
   constexpr Named all[] = {
-      {"eq", Comparison::eq, true, true},   {"ne", Comparison::ne, true, true},
-      {"lt", Comparison::lt, true, true},   {"le", Comparison::le, true, true},
-      {"gt", Comparison::gt, true, true},   {"ge", Comparison::ge, true, true},
-      {"lo", Comparison::lt, false, true},  {"ls", Comparison::le, false, true},
-      {"hi", Comparison::gt, false, true},  {"hs", Comparison::ge, false, true},
+      {"eq", Comparison::eq, true, true},    {"ne", Comparison::ne, true, true},
+      {"lt", Comparison::lt, true, true},    {"le", Comparison::le, true, true},
+      {"gt", Comparison::gt, true, true},    {"ge", Comparison::ge, true, true},
+      {"lo", Comparison::lt, false, true},   {"ls", Comparison::le, false, true},
+      {"hi", Comparison::gt, false, true},   {"hs", Comparison::ge, false, true},
       {"equ", Comparison::equ, true, false}, {"neu", Comparison::neu, true, false},
       {"ltu", Comparison::ltu, true, false}, {"leu", Comparison::leu, true, false},
       {"gtu", Comparison::gtu, true, false}, {"geu", Comparison::geu, true, false},
@@ -128,13 +127,13 @@ Comparison comparison(Decoder& d, Type t) {
     if (isa::is_float(t) ? !n.floats : !n.integers) d.mismatch();
     return n.c;
   }
-  d.fail(d.instruction().at,
-         fmt::format("Instruction '{}' needs a comparison", d.instruction().opcode));
+  d.fail(d.instruction().at, text("Instruction '", d.instruction().opcode, "' needs a comparison"));
 }
 
 /// Emits a comparison of operands 1 and 2 (and, with a Boolean operator, operand 3) into `yes` and
 /// its complement into `no`.
-void emit_comparison(Decoder& d, Comparison c, Type t, std::string_view combine, Slot yes, Slot no) {
+void emit_comparison(Decoder& d, Comparison c, Type t, std::string_view combine, Slot yes,
+                     Slot no) {
   const bool ftz = d.modifiers().take("ftz");
   if (ftz && t != Type::f32 && t != Type::f16 && t != Type::f16x2) d.mismatch();
   const Slot a = d.source(d.operand(1), t);
@@ -209,8 +208,7 @@ void decode_slct(Decoder& d) {
   d.expect_operands(4);
   const bool ftz = d.modifiers().take("ftz");
   const Slot p = d.temporary(Type::pred);
-  d.emit(handlers().setp(Comparison::ge, by, ftz), {p},
-         {d.source(d.operand(3), by), zero_slot});
+  d.emit(handlers().setp(Comparison::ge, by, ftz), {p}, {d.source(d.operand(3), by), zero_slot});
   d.emit(handlers().select(t), {d.result(d.operand(0), t)},
          {d.source(d.operand(1), t), d.source(d.operand(2), t), p})
       .definedness = Definedness::select;

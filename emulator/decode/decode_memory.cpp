@@ -1,7 +1,6 @@
 // Loads, stores, atomics and prefetches.
-#include <fmt/format.h>
-
 #include "emulator/decode/decoder.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -14,15 +13,12 @@ AddressSpace space_of(Decoder& d) {
     std::string_view name;
     AddressSpace space;
   };
-  constexpr Named all[] = {{"global", AddressSpace::global},
-                           {"shared", AddressSpace::shared},
-                           {"shared::cta", AddressSpace::shared},
-                           {"shared::cluster", AddressSpace::shared},
-                           {"local", AddressSpace::local},
-                           {"param", AddressSpace::param},
-                           {"param::entry", AddressSpace::param},
-                           {"param::func", AddressSpace::param},
-                           {"const", AddressSpace::constant}};
+  constexpr Named all[] = {
+      {"global", AddressSpace::global},      {"shared", AddressSpace::shared},
+      {"shared::cta", AddressSpace::shared}, {"shared::cluster", AddressSpace::shared},
+      {"local", AddressSpace::local},        {"param", AddressSpace::param},
+      {"param::entry", AddressSpace::param}, {"param::func", AddressSpace::param},
+      {"const", AddressSpace::constant}};
   for (const Named& n : all)
     if (d.modifiers().take(n.name)) return n.space;
   return AddressSpace::generic;
@@ -101,9 +97,11 @@ void decode_ld(Decoder& d) {
     const int held = held_bits(d, o, t);
     const bool widen = held == 64 && isa::bits(t) < 64;
     if (held == 16 && isa::bits(t) == 8) bits |= AccessBits::into16;
-    to[k] = widen ? d.temporary(Type::b32) : d.result(o, held == isa::bits(t) ? t : word_type(held));
+    to[k] =
+        widen ? d.temporary(Type::b32) : d.result(o, held == isa::bits(t) ? t : word_type(held));
   }
-  Instruction& i = d.emit(handlers().load({t, count}), {to[0], to[1], to[2], to[3]}, {a.base}, Kind::memory);
+  Instruction& i =
+      d.emit(handlers().load({t, count}), {to[0], to[1], to[2], to[3]}, {a.base}, Kind::memory);
   i.imm = a.offset;
   i.aux = bits;
   i.definedness = Definedness::own;
@@ -111,7 +109,8 @@ void decode_ld(Decoder& d) {
     const Operand& o = *values[static_cast<std::size_t>(k)];
     if (held_bits(d, o, t) != 64 || isa::bits(t) == 64) continue;
     const bool sign = isa::is_signed(t);
-    d.emit(handlers().convert({sign ? Type::s64 : Type::u64, sign ? Type::s32 : Type::u32, FloatMode(Rounding::none)}),
+    d.emit(handlers().convert({sign ? Type::s64 : Type::u64, sign ? Type::s32 : Type::u32,
+                               FloatMode(Rounding::none)}),
            {d.result(o, Type::b64)}, {to[k]})
         .imm = -1;
   }
@@ -119,9 +118,11 @@ void decode_ld(Decoder& d) {
 
 Slot stored_value(Decoder& d, const Operand& o, Type t) {
   const int held = held_bits(d, o, t);
-  if (held != 64 || isa::bits(t) == 64) return d.source(o, held == isa::bits(t) ? t : word_type(held));
+  if (held != 64 || isa::bits(t) == 64)
+    return d.source(o, held == isa::bits(t) ? t : word_type(held));
   const Slot low = d.temporary(Type::b32);
-  d.emit(handlers().convert({Type::u32, Type::u64, FloatMode(Rounding::none)}), {low}, {d.source(o, Type::b64)})
+  d.emit(handlers().convert({Type::u32, Type::u64, FloatMode(Rounding::none)}), {low},
+         {d.source(o, Type::b64)})
       .imm = -1;
   return low;
 }
@@ -141,8 +142,10 @@ void decode_st(Decoder& d) {
   const auto values = elements(d, d.operand(1), count);
   if (count > 4) d.unsupported("vector width");
   Slot from[4] = {zero_slot, zero_slot, zero_slot, zero_slot};
-  for (int k = 0; k < count; ++k) from[k] = stored_value(d, *values[static_cast<std::size_t>(k)], t);
-  Instruction& i = d.emit(handlers().store({t, count}), {}, {a.base, from[0], from[1], from[2], from[3]}, Kind::memory);
+  for (int k = 0; k < count; ++k)
+    from[k] = stored_value(d, *values[static_cast<std::size_t>(k)], t);
+  Instruction& i = d.emit(handlers().store({t, count}), {},
+                          {a.base, from[0], from[1], from[2], from[3]}, Kind::memory);
   i.imm = a.offset;
   i.aux = d.access_bits(a);
   i.definedness = Definedness::own;
@@ -153,15 +156,14 @@ AtomicOp atomic_op(Decoder& d) {
     std::string_view name;
     AtomicOp op;
   };
-  constexpr Named all[] = {{"add", AtomicOp::add},   {"min", AtomicOp::min},
-                           {"max", AtomicOp::max},   {"inc", AtomicOp::inc},
-                           {"dec", AtomicOp::dec},   {"exch", AtomicOp::exch},
-                           {"cas", AtomicOp::cas},   {"and", AtomicOp::and_},
-                           {"or", AtomicOp::or_},    {"xor", AtomicOp::xor_}};
+  constexpr Named all[] = {{"add", AtomicOp::add}, {"min", AtomicOp::min},
+                           {"max", AtomicOp::max}, {"inc", AtomicOp::inc},
+                           {"dec", AtomicOp::dec}, {"exch", AtomicOp::exch},
+                           {"cas", AtomicOp::cas}, {"and", AtomicOp::and_},
+                           {"or", AtomicOp::or_},  {"xor", AtomicOp::xor_}};
   for (const Named& n : all)
     if (d.modifiers().take(n.name)) return n.op;
-  d.fail(d.instruction().at,
-         fmt::format("Instruction '{}' needs an operation", d.instruction().opcode));
+  d.fail(d.instruction().at, text("Instruction '", d.instruction().opcode, "' needs an operation"));
 }
 
 void decode_atomic(Decoder& d, bool returns) {
@@ -172,7 +174,8 @@ void decode_atomic(Decoder& d, bool returns) {
   const AtomicOp op = atomic_op(d);
   const bool swap = op == AtomicOp::cas;
   if (!returns && (swap || op == AtomicOp::exch)) d.mismatch();
-  if (space != AddressSpace::global && space != AddressSpace::shared && space != AddressSpace::generic) {
+  if (space != AddressSpace::global && space != AddressSpace::shared &&
+      space != AddressSpace::generic) {
     d.mismatch();
   }
   const std::size_t first = returns ? 1 : 0;

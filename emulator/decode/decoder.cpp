@@ -1,10 +1,9 @@
 #include "emulator/decode/decoder.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "emulator/decode/reconvergence.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -15,7 +14,9 @@ constexpr Slot max_slots = Slot{1} << 20;
 constexpr std::uint64_t max_static_shared = 48 * 1024;
 constexpr std::uint64_t max_local = 512 * 1024;
 
-std::uint64_t round_up(std::uint64_t n, std::uint64_t align) { return (n + align - 1) / align * align; }
+std::uint64_t round_up(std::uint64_t n, std::uint64_t align) {
+  return (n + align - 1) / align * align;
+}
 
 std::uint64_t size_of(const ast::Variable& v) {
   return v.elements * static_cast<std::uint64_t>(isa::bits(v.type)) / 8;
@@ -58,9 +59,15 @@ std::optional<isa::Type> Modifiers::take_type() {
     }
     return std::nullopt;
   };
-  // The first of the types at the end.
+  // The first of the types at the end, not counting what is taken already.
   std::size_t first = words_.size();
-  while (first > 0 && named(words_[first - 1])) --first;
+  for (std::size_t k = words_.size(); k > 0; --k) {
+    if (named(words_[k - 1])) {
+      first = k - 1;
+    } else if (!words_[k - 1].empty()) {
+      break;
+    }
+  }
   if (first == words_.size()) return std::nullopt;
   const auto t = named(words_[first]);
   words_[first] = {};
@@ -81,25 +88,25 @@ void Decoder::fail(Position at, std::string message) const {
 }
 
 void Decoder::mismatch() const {
-  fail(current_->at, fmt::format("Arguments mismatch for instruction '{}'", current_->opcode));
+  fail(current_->at, text("Arguments mismatch for instruction '", current_->opcode, "'"));
 }
 
 void Decoder::unsupported(std::string_view what) const {
-  fail(current_->at, fmt::format("Unsupported by the emulator: {} of instruction '{}'", what,
-                                 current_->opcode));
+  fail(current_->at,
+       text("Unsupported by the emulator: ", what, " of instruction '", current_->opcode, "'"));
 }
 
 void Decoder::expect_operands(std::size_t least, std::size_t most) const {
   const std::size_t n = operand_count();
   if (n >= least && n <= most) return;
-  fail(current_->at, fmt::format("Instruction '{}' takes {} operands, not {}", current_->opcode,
-                                 least == most ? fmt::format("{}", least)
-                                               : fmt::format("{} to {}", least, most), n));
+  fail(current_->at,
+       text("Instruction '", current_->opcode, "' takes ",
+            least == most ? text(least) : text(least, " to ", most), " operands, not ", n));
 }
 
 isa::Type Decoder::type() {
   const auto t = modifiers_->take_type();
-  if (!t) fail(current_->at, fmt::format("Instruction '{}' needs a type", current_->opcode));
+  if (!t) fail(current_->at, text("Instruction '", current_->opcode, "' needs a type"));
   return *t;
 }
 
@@ -108,8 +115,8 @@ Instruction& Decoder::emit(Handler handler, std::initializer_list<Slot> results,
   const bool needs_handler = kind == Kind::plain || kind == Kind::memory || kind == Kind::warp_sync;
   if (needs_handler && handler == nullptr) {
     std::string spelled(current_->opcode);
-    for (const std::string_view m : current_->modifiers) spelled += fmt::format(".{}", m);
-    fail(current_->at, fmt::format("Unsupported by the emulator: instruction '{}'", spelled));
+    for (const std::string_view m : current_->modifiers) spelled += text(".", m);
+    fail(current_->at, text("Unsupported by the emulator: instruction '", spelled, "'"));
   }
   if (kernel_.code.size() >= max_instructions || kernel_.slots >= max_slots) {
     fail(current_->at, "Function is too large");
@@ -147,14 +154,14 @@ void Decoder::declare_params(const ast::Function& entry) {
     const std::uint64_t size = size_of(p);
     offset = round_up(offset, p.align);
     if (size == 0 || offset + size > 32764) {
-      fail(p.at, fmt::format("Formal parameter space overflowed at '{}' (32764 bytes max)", p.name));
+      fail(p.at, text("Formal parameter space overflowed at '", p.name, "' (32764 bytes max)"));
     }
     Symbol s;
     s.kind = Symbol::Kind::variable;
     s.type = p.type;
     s.space = AddressSpace::param;
     s.offset = offset;
-    if (!scopes_.declare(p.name, s)) fail(p.at, fmt::format("Duplicate definition of '{}'", p.name));
+    if (!scopes_.declare(p.name, s)) fail(p.at, text("Duplicate definition of '", p.name, "'"));
     kernel_.info.params.push_back({std::string(p.name), offset, size, p.align});
     offset += size;
   }
@@ -173,7 +180,7 @@ void Decoder::declare_labels(const ast::Function& f) {
     } else if (const auto* l = std::get_if<ast::Label>(&s)) {
       const auto id = static_cast<std::uint32_t>(label_places_.size());
       if (!label_scopes_[open.back()].emplace(l->name, id).second) {
-        diagnostics_.error(l->at, fmt::format("Duplicate definition of label '{}'", l->name));
+        diagnostics_.error(l->at, text("Duplicate definition of label '", l->name, "'"));
       }
       label_places_.push_back(-1);
     }
@@ -226,13 +233,13 @@ void Decoder::decode_statement(const ast::Statement& s) {
   symbol.kind = Symbol::Kind::branch_targets;
   symbol.targets = &targets;
   if (!scopes_.declare(targets.name, symbol)) {
-    fail(targets.at, fmt::format("Duplicate definition of '{}'", targets.name));
+    fail(targets.at, text("Duplicate definition of '", targets.name, "'"));
   }
 }
 
 void Decoder::declare(const ast::Register& r) {
-  if (r.count > max_slots) fail(r.at, fmt::format("Too many registers '{}'", r.name));
-  if (!scopes_.declare(r)) fail(r.at, fmt::format("Duplicate definition of register '{}'", r.name));
+  if (r.count > max_slots) fail(r.at, text("Too many registers '", r.name, "'"));
+  if (!scopes_.declare(r)) fail(r.at, text("Duplicate definition of register '", r.name, "'"));
 }
 
 void Decoder::declare(const ast::Variable& v) {
@@ -240,7 +247,7 @@ void Decoder::declare(const ast::Variable& v) {
     case ast::Space::shared: return declare_shared(v);
     case ast::Space::local:
     case ast::Space::param: return declare_local(v);
-    default: fail(v.at, fmt::format("Variable '{}' must be declared at module scope", v.name));
+    default: fail(v.at, text("Variable '", v.name, "' must be declared at module scope"));
   }
 }
 
@@ -257,13 +264,13 @@ void Decoder::declare_shared(const ast::Variable& v) {
     static_shared_ = round_up(static_shared_, v.align);
     s.offset = static_shared_;
     if (size > max_static_shared || static_shared_ + size > max_static_shared) {
-      fail(v.at, fmt::format("Entry '{}' uses too much shared data (0x{:x} bytes, 0x{:x} max)",
-                             kernel_.info.name, static_shared_ + size, max_static_shared));
+      fail(v.at, text("Entry '", kernel_.info.name, "' uses too much shared data (0x",
+                      hex(static_shared_ + size), " bytes, 0x", hex(max_static_shared), " max)"));
     }
     kernel_.shared.push_back({std::string(v.name), static_shared_, size});
     static_shared_ += size;
   }
-  if (!scopes_.declare(v.name, s)) fail(v.at, fmt::format("Duplicate definition of '{}'", v.name));
+  if (!scopes_.declare(v.name, s)) fail(v.at, text("Duplicate definition of '", v.name, "'"));
 }
 
 void Decoder::declare_local(const ast::Variable& v) {
@@ -275,12 +282,12 @@ void Decoder::declare_local(const ast::Variable& v) {
   s.space = AddressSpace::local;
   s.offset = local_bytes_;
   if (size > max_local || local_bytes_ + size > max_local) {
-    fail(v.at, fmt::format("Entry '{}' uses too much local data (0x{:x} bytes, 0x{:x} max)",
-                           kernel_.info.name, local_bytes_ + size, max_local));
+    fail(v.at, text("Entry '", kernel_.info.name, "' uses too much local data (0x",
+                    hex(local_bytes_ + size), " bytes, 0x", hex(max_local), " max)"));
   }
   kernel_.local.push_back({std::string(v.name), local_bytes_, size});
   local_bytes_ += size;
-  if (!scopes_.declare(v.name, s)) fail(v.at, fmt::format("Duplicate definition of '{}'", v.name));
+  if (!scopes_.declare(v.name, s)) fail(v.at, text("Duplicate definition of '", v.name, "'"));
 }
 
 const Symbol* Decoder::find(std::string_view name) {
@@ -305,9 +312,9 @@ void Decoder::decode(const ast::Instruction& i) {
   guard_negated_ = false;
   if (!i.guard.empty()) {
     const Symbol* s = find(i.guard);
-    if (s == nullptr) fail(i.at, fmt::format("Unknown symbol '{}'", i.guard));
+    if (s == nullptr) fail(i.at, text("Unknown symbol '", i.guard, "'"));
     if (s->kind != Symbol::Kind::reg || s->type != isa::Type::pred) {
-      fail(i.at, fmt::format("Guard '{}' is not a predicate register", i.guard));
+      fail(i.at, text("Guard '", i.guard, "' is not a predicate register"));
     }
     guard_ = s->slot;
     guarded_ = true;
@@ -323,10 +330,10 @@ void Decoder::decode_guarded(const ast::Instruction& i) {
                      decode_data(*this, i.opcode) || decode_memory(*this, i.opcode) ||
                      decode_control(*this, i.opcode);
   modifiers_ = nullptr;
-  if (!known) fail(i.at, fmt::format("Unknown instruction '{}'", i.opcode));
+  if (!known) fail(i.at, text("Unknown instruction '", i.opcode, "'"));
   if (!modifiers.left().empty()) {
-    fail(i.at, fmt::format("Unsupported modifier '.{}' for instruction '{}'", modifiers.left(),
-                           i.opcode));
+    fail(i.at,
+         text("Unsupported modifier '.", modifiers.left(), "' for instruction '", i.opcode, "'"));
   }
 }
 
@@ -359,7 +366,7 @@ void Decoder::emit_return() {
 std::uint32_t Decoder::label(const ast::Operand& o) {
   const Symbol* s = o.kind == ast::Operand::Kind::name ? scopes_.find(o.name) : nullptr;
   if (s == nullptr || s->kind != Symbol::Kind::label) {
-    fail(o.at, fmt::format("Unknown label '{}'", o.name));
+    fail(o.at, text("Unknown label '", o.name, "'"));
   }
   return s->label;
 }
@@ -367,7 +374,7 @@ std::uint32_t Decoder::label(const ast::Operand& o) {
 const ast::BranchTargets& Decoder::branch_targets(const ast::Operand& o) {
   const Symbol* s = o.kind == ast::Operand::Kind::name ? scopes_.find(o.name) : nullptr;
   if (s == nullptr || s->kind != Symbol::Kind::branch_targets) {
-    fail(o.at, fmt::format("Unknown branch target list '{}'", o.name));
+    fail(o.at, text("Unknown branch target list '", o.name, "'"));
   }
   return *s->targets;
 }
@@ -383,7 +390,8 @@ void Decoder::finish() {
   current_ = &end;
   guarded_ = false;
   emit(nullptr, {}, {}, Kind::exit);
-  kernel_.origins.back() = kernel_.code.size() > 1 ? kernel_.origins[kernel_.code.size() - 2] : Origin{};
+  kernel_.origins.back() =
+      kernel_.code.size() > 1 ? kernel_.origins[kernel_.code.size() - 2] : Origin{};
   const auto place = [&](std::uint32_t id) {
     return static_cast<std::uint32_t>(label_places_[id] < 0 ? 0 : label_places_[id]);
   };
@@ -391,7 +399,8 @@ void Decoder::finish() {
   for (const TableFixup& f : table_fixups_) {
     for (const std::uint32_t id : f.labels) kernel_.tables[f.table].push_back(place(id));
   }
-  kernel_.dynamic_shared_offset = round_up(static_shared_, std::max<std::uint64_t>(16, extern_shared_align_));
+  kernel_.dynamic_shared_offset =
+      round_up(static_shared_, std::max<std::uint64_t>(16, extern_shared_align_));
   if (static_shared_ == 0) kernel_.dynamic_shared_offset = 0;
   for (ConstantSlot& c : kernel_.constants) {
     if (c.variable != in_dynamic_shared) continue;

@@ -1,10 +1,9 @@
 // Calls are expanded in place: a call costs nothing at run time, and the lanes that a callee's
 // branches separate meet again by the same rule as everywhere. Recursion is refused.
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "emulator/decode/decoder.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -22,14 +21,14 @@ void Decoder::inline_call(const ast::Function& callee, const std::vector<ast::Op
   const ast::Instruction& call = *current_;
   if (std::find(call_stack_.begin(), call_stack_.end(), &callee) != call_stack_.end() ||
       call_stack_.size() > max_call_depth) {
-    fail(call.at, fmt::format("Unsupported by the emulator: recursive call of '{}'", callee.name));
+    fail(call.at, text("Unsupported by the emulator: recursive call of '", callee.name, "'"));
   }
   if (arguments.size() != callee.params.size() || results.size() != callee.results.size()) {
-    fail(call.at, fmt::format("Call of '{}' has {} arguments and {} results, its declaration {} and {}",
-                              callee.name, arguments.size(), results.size(), callee.params.size(),
-                              callee.results.size()));
+    fail(call.at, text("Call of '", callee.name, "' has ", arguments.size(), " arguments and ",
+                       results.size(), " results, its declaration ", callee.params.size(), " and ",
+                       callee.results.size()));
   }
-  if (callee.entry) fail(call.at, fmt::format("Call of entry '{}'", callee.name));
+  if (callee.entry) fail(call.at, text("Call of entry '", callee.name, "'"));
 
   const auto new_label = [&] {
     label_places_.push_back(-1);
@@ -42,7 +41,8 @@ void Decoder::inline_call(const ast::Function& callee, const std::vector<ast::Op
     guarded_ = false;
   }
 
-  // What a formal parameter means inside: the caller's parameter variable, or a register of its own.
+  // What a formal parameter means inside: the caller's parameter variable, or a register of its
+  // own.
   const auto bind = [&](const ast::Variable& formal, const ast::Operand& actual, bool is_argument) {
     Symbol s;
     if (formal.space == ast::Space::reg) {
@@ -54,20 +54,23 @@ void Decoder::inline_call(const ast::Function& callee, const std::vector<ast::Op
     }
     const Symbol* v = actual.kind == ast::Operand::Kind::name ? find(actual.name) : nullptr;
     if (v == nullptr || v->kind != Symbol::Kind::variable || v->space != AddressSpace::local) {
-      fail(actual.at, fmt::format("Argument of '{}' must be a .param variable", callee.name));
+      fail(actual.at, text("Argument of '", callee.name, "' must be a .param variable"));
     }
     s = *v;
     s.type = formal.type;
     return s;
   };
   std::vector<Symbol> bound;
-  for (std::size_t k = 0; k < arguments.size(); ++k) bound.push_back(bind(callee.params[k], arguments[k], true));
-  for (std::size_t k = 0; k < results.size(); ++k) bound.push_back(bind(callee.results[k], results[k], false));
+  for (std::size_t k = 0; k < arguments.size(); ++k)
+    bound.push_back(bind(callee.params[k], arguments[k], true));
+  for (std::size_t k = 0; k < results.size(); ++k)
+    bound.push_back(bind(callee.results[k], results[k], false));
 
   const std::size_t hidden = scopes_.hide_all();
   scopes_.open();
   for (std::size_t k = 0; k < bound.size(); ++k) {
-    const ast::Variable& formal = k < arguments.size() ? callee.params[k] : callee.results[k - arguments.size()];
+    const ast::Variable& formal =
+        k < arguments.size() ? callee.params[k] : callee.results[k - arguments.size()];
     scopes_.declare(formal.name, bound[k]);
   }
   const auto labels = std::move(label_scopes_);

@@ -28,16 +28,16 @@ using Handler = void (*)(Warp&, const Instruction&, LaneMask);
 
 /// How the inner loop treats an instruction.
 enum class Kind : std::uint8_t {
-  plain,      ///< run the handler, go on
-  memory,     ///< as plain, but it may end the launch
-  branch,     ///< to `aux`; lanes meet again at `imm` (no_pc: nowhere before the exit)
+  plain,         ///< run the handler, go on
+  memory,        ///< as plain, but it may end the launch
+  branch,        ///< to `aux`; lanes meet again at `imm` (no_pc: nowhere before the exit)
   branch_table,  ///< indexed: targets in Kernel::tables[aux]
   exit,
   trap,
-  warp_sync,  ///< all lanes named by the mask in s[4] execute it together; then as plain
+  warp_sync,     ///< all lanes named by the mask in s[4] execute it together; then as plain
   warp_barrier,  ///< bar.warp.sync: as warp_sync, but anywhere in the code
-  barrier,    ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
-  sleep,      ///< nanosleep: s[0] nanoseconds
+  barrier,       ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
+  sleep,         ///< nanosleep: s[0] nanoseconds
 };
 
 /// How the defined lanes of the results follow from those of the sources.

@@ -1,13 +1,12 @@
 // A parsed module to a decoded one; Program's public face.
 #include "emulator/decode/module.hpp"
 
-#include <fmt/format.h>
-
 #include <bit>
 #include <cstring>
 
 #include "emulator/decode/decoder.hpp"
 #include "emulator/syntax/parser.hpp"
+#include "emulator/text.hpp"
 #include "isa/isa.hpp"
 
 namespace ptxmill::emu {
@@ -27,27 +26,28 @@ std::vector<std::string_view> split_lines(std::string_view text) {
 void check_machine(const ast::Module& ast, const Machine& machine, Diagnostics& diagnostics) {
   const int needed = isa::driver_for_ptx(ast.version);
   if (ast.version < 10) {
-    diagnostics.error(ast.version_at, fmt::format("Unsupported .version {}.{}", ast.version / 10, ast.version % 10));
+    diagnostics.error(ast.version_at,
+                      text("Unsupported .version ", ast.version / 10, ".", ast.version % 10));
   } else if (needed == 0 || needed > machine.driver_version) {
-    diagnostics.unsupported(
-        ast.version_at,
-        fmt::format("Unsupported .version {}.{}; the driver reports CUDA {}.{}", ast.version / 10,
-                    ast.version % 10, machine.driver_version / 1000, machine.driver_version % 1000 / 10));
+    diagnostics.unsupported(ast.version_at,
+                            text("Unsupported .version ", ast.version / 10, ".", ast.version % 10,
+                                 "; the driver reports CUDA ", machine.driver_version / 1000, ".",
+                                 machine.driver_version % 1000 / 10));
   }
   const ast::Target& t = ast.target;
   const int introduced = isa::ptx_for_target(t.sm, t.arch_specific);
   if (introduced != 0 && introduced > ast.version) {
-    diagnostics.error(t.at, fmt::format("PTX .version {}.{} does not support .target sm_{}{}",
-                                        ast.version / 10, ast.version % 10, t.sm,
-                                        t.arch_specific ? "a" : ""));
+    diagnostics.error(t.at,
+                      text("PTX .version ", ast.version / 10, ".", ast.version % 10,
+                           " does not support .target sm_", t.sm, t.arch_specific ? "a" : ""));
   }
-  const bool runs = t.arch_specific ? machine.compute_capability == t.sm
-                                    : machine.compute_capability >= t.sm;
+  const bool runs =
+      t.arch_specific ? machine.compute_capability == t.sm : machine.compute_capability >= t.sm;
   if (!runs) {
-    diagnostics.unsupported(t.at, fmt::format("Target sm_{}{} cannot run on a device of compute capability {}.{}",
-                                              t.sm, t.arch_specific ? "a" : "",
-                                              machine.compute_capability / 10,
-                                              machine.compute_capability % 10));
+    diagnostics.unsupported(
+        t.at, text("Target sm_", t.sm, t.arch_specific ? "a" : "",
+                   " cannot run on a device of compute capability ",
+                   machine.compute_capability / 10, ".", machine.compute_capability % 10));
   }
 }
 
@@ -57,7 +57,8 @@ std::uint64_t initial_pattern(const ast::InitialValue& v, isa::Type t) {
   if (t == isa::Type::f32 && v.is_real) {
     return std::bit_cast<std::uint32_t>(static_cast<float>(std::bit_cast<double>(v.bits)));
   }
-  if (t == isa::Type::f64 && v.is_pattern32) return std::bit_cast<std::uint64_t>(static_cast<double>(from32));
+  if (t == isa::Type::f64 && v.is_pattern32)
+    return std::bit_cast<std::uint64_t>(static_cast<double>(from32));
   const bool integer = !v.is_real && !v.is_pattern32;
   if (integer && t == isa::Type::f32) {
     return std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int64_t>(v.bits)));
@@ -89,7 +90,7 @@ class ModuleBuilder {
 
  private:
   void duplicate(Position at, std::string_view name) {
-    diagnostics_.error(at, fmt::format("Duplicate definition of '{}'", name));
+    diagnostics_.error(at, text("Duplicate definition of '", name, "'"));
   }
 
   void declare(const ast::Variable& v) {
@@ -101,12 +102,13 @@ class ModuleBuilder {
       s.space = AddressSpace::shared;
     } else {
       if (v.external || size == 0) {
-        diagnostics_.error(v.at, fmt::format("Unresolved extern variable '{}'", v.name));
+        diagnostics_.error(v.at, text("Unresolved extern variable '", v.name, "'"));
         return;
       }
       s.space = v.space == ast::Space::constant ? AddressSpace::constant : AddressSpace::global;
       s.variable = static_cast<int>(out_.variables.size());
-      out_.variables.push_back({std::string(v.name), size, v.align, v.space == ast::Space::constant});
+      out_.variables.push_back(
+          {std::string(v.name), size, v.align, v.space == ast::Space::constant});
       out_.initial.emplace_back();
     }
     if (!context_.variables.emplace(v.name, s).second) duplicate(v.at, v.name);
@@ -118,11 +120,12 @@ class ModuleBuilder {
     const int bytes = isa::bits(v.type) / 8;
     ModuleVariable& initial = out_.initial[static_cast<std::size_t>(found->second.variable)];
     for (const ast::InitialValue& value : v.values) {
-      InitialBytes b{value.index * static_cast<std::uint64_t>(bytes), bytes, initial_pattern(value, v.type), -1};
+      InitialBytes b{value.index * static_cast<std::uint64_t>(bytes), bytes,
+                     initial_pattern(value, v.type), -1};
       if (!value.symbol.empty()) {
         const auto symbol = context_.variables.find(value.symbol);
         if (symbol == context_.variables.end() || symbol->second.variable < 0 || bytes != 8) {
-          diagnostics_.error(value.at, fmt::format("Invalid initial value '{}'", value.symbol));
+          diagnostics_.error(value.at, text("Invalid initial value '", value.symbol, "'"));
           return;
         }
         b.variable = symbol->second.variable;
@@ -213,7 +216,8 @@ std::vector<DeviceAddress> Program::place_variables(GlobalMemory& memory) const 
     // Module variables without an initial value are zero.
     std::memset(a->written.data(), 1, a->written.size());
     for (const InitialBytes& b : module_->initial[k].values) {
-      const std::uint64_t value = b.value + (b.variable < 0 ? 0 : placed[static_cast<std::size_t>(b.variable)]);
+      const std::uint64_t value =
+          b.value + (b.variable < 0 ? 0 : placed[static_cast<std::size_t>(b.variable)]);
       std::memcpy(a->bytes.data() + b.offset, &value, static_cast<std::size_t>(b.size));
     }
   }

@@ -14,9 +14,34 @@ namespace ptxmill::emu {
 
 /// Special registers whose value is fixed for a thread: filled in when a warp is set up.
 enum class Special : std::uint8_t {
-  tid_x, tid_y, tid_z, ntid_x, ntid_y, ntid_z, ctaid_x, ctaid_y, ctaid_z, nctaid_x, nctaid_y,
-  nctaid_z, laneid, warpid, nwarpid, smid, nsmid, gridid, lanemask_eq, lanemask_lt, lanemask_le,
-  lanemask_gt, lanemask_ge, dynamic_smem_size, total_smem_size, zero32, one32, zero64
+  tid_x,
+  tid_y,
+  tid_z,
+  ntid_x,
+  ntid_y,
+  ntid_z,
+  ctaid_x,
+  ctaid_y,
+  ctaid_z,
+  nctaid_x,
+  nctaid_y,
+  nctaid_z,
+  laneid,
+  warpid,
+  nwarpid,
+  smid,
+  nsmid,
+  gridid,
+  lanemask_eq,
+  lanemask_lt,
+  lanemask_le,
+  lanemask_gt,
+  lanemask_ge,
+  dynamic_smem_size,
+  total_smem_size,
+  zero32,
+  one32,
+  zero64
 };
 
 /// A slot that holds the same value in all lanes for the whole launch.
@@ -47,10 +72,10 @@ struct NamedRange {
 struct Kernel {
   EntryInfo info;
   std::array<std::uint32_t, 3> max_block{0, 0, 0};  ///< .maxntid; 0 where not given
-  std::vector<Instruction> code;  ///< closed by an exit
-  std::vector<Origin> origins;    ///< of `code`
-  std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
-  Slot slots = first_free_slot;   ///< how many slots a warp needs
+  std::vector<Instruction> code;                    ///< closed by an exit
+  std::vector<Origin> origins;                      ///< of `code`
+  std::vector<std::vector<std::uint32_t>> tables;   ///< of indexed branches
+  Slot slots = first_free_slot;                     ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;
   std::vector<SpecialSlot> specials;
   std::uint64_t dynamic_shared_offset = 0;
@@ -71,10 +96,10 @@ struct ModuleVariable {
 
 struct Module {
   std::string source;
-  std::vector<std::string_view> lines;   ///< of `source`
-  std::vector<std::string> phases;       ///< phases[0] is empty: no phase
+  std::vector<std::string_view> lines;  ///< of `source`
+  std::vector<std::string> phases;      ///< phases[0] is empty: no phase
   std::vector<VariableInfo> variables;
-  std::vector<ModuleVariable> initial;   ///< of `variables`
+  std::vector<ModuleVariable> initial;  ///< of `variables`
   std::vector<Kernel> kernels;
   Machine machine;
 };

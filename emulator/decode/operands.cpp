@@ -1,9 +1,8 @@
 // Operands: registers, constants, special registers, addresses.
-#include <fmt/format.h>
-
 #include <bit>
 
 #include "emulator/decode/decoder.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -93,7 +92,8 @@ const Symbol* Decoder::register_of(const Operand& o) {
   if (vector == nullptr || vector->kind != Symbol::Kind::reg) return nullptr;
   constexpr std::string_view names = "xyzwrgba";
   const std::size_t index = names.find(o.name.back());
-  if (index == std::string_view::npos || static_cast<int>(index % 4) >= vector->width) return nullptr;
+  if (index == std::string_view::npos || static_cast<int>(index % 4) >= vector->width)
+    return nullptr;
   Symbol element = *vector;
   element.width = 1;
   const Slot slots_each = isa::bits(vector->type) == 64 ? 2 : 1;
@@ -164,9 +164,7 @@ Slot Decoder::constant_operand(const Operand& o, Type t) {
 }
 
 std::optional<Slot> Decoder::special_operand(const Operand& o, Type t) {
-  const auto fits = [&](int bits) {
-    return isa::bits(t) == bits && !isa::is_float(t);
-  };
+  const auto fits = [&](int bits) { return isa::bits(t) == bits && !isa::is_float(t); };
   const auto check = [&](int bits) {
     if (!fits(bits) || o.negated || o.offset != 0) mismatch();
   };
@@ -203,7 +201,7 @@ Slot Decoder::source(const Operand& o, Type t) {
     return address_constant(*v, o.offset, isa::bits(t));
   }
   if (const auto s = special_operand(o, t)) return *s;
-  fail(o.at, fmt::format("Unknown symbol '{}'", o.name));
+  fail(o.at, text("Unknown symbol '", o.name, "'"));
 }
 
 Slot Decoder::predicate(const Operand& o) {
@@ -221,7 +219,7 @@ Slot Decoder::result(const Operand& o, Type t) {
   const Symbol* r = register_of(o);
   if (r == nullptr) {
     if (o.kind == Operand::Kind::name && find(o.name) == nullptr) {
-      fail(o.at, fmt::format("Unknown symbol '{}'", o.name));
+      fail(o.at, text("Unknown symbol '", o.name, "'"));
     }
     mismatch();
   }
@@ -251,14 +249,14 @@ Decoder::Address Decoder::address(const Operand& o, AddressSpace space) {
     return a;
   }
   const Symbol* v = find(base.name);
-  if (v == nullptr) fail(base.at, fmt::format("Unknown symbol '{}'", base.name));
+  if (v == nullptr) fail(base.at, text("Unknown symbol '", base.name, "'"));
   if (v->kind != Symbol::Kind::variable) mismatch();
   // A function's own parameters lie in local memory, but are reached by ld.param and st.param.
   const bool own = space == AddressSpace::param && v->space == AddressSpace::local;
   const bool constants_too = space == AddressSpace::generic;
   if (v->space != space && !own && !constants_too) {
-    fail(base.at, fmt::format("State space mismatch for '{}' in instruction '{}'", base.name,
-                              current_->opcode));
+    fail(base.at, text("State space mismatch for '", base.name, "' in instruction '",
+                       current_->opcode, "'"));
   }
   a.space = v->space;
   a.base = address_constant(*v, 0, 64);

@@ -194,6 +194,19 @@ CUresult read_config(const CUlaunchConfig* config, Request* r) {
   return CUDA_SUCCESS;
 }
 
+/// How many clusters of a launch run at a time: the domains hold whole clusters only.
+CUresult count_clusters(const Driver& driver, const Function& f, const Request& r, int* clusters) {
+  if (const CUresult code = check_shape(driver, f, r); code != CUDA_SUCCESS) return code;
+  const auto size = static_cast<int>(std::max<std::uint64_t>(1, volume(r.cluster)));
+  const int per_sm =
+      blocks_per_sm(*driver.limits, *f.entry, static_cast<int>(volume(r.block)), r.dynamic_shared);
+  *clusters = 0;
+  for (int left = driver.settings.machine.sm_count; left > 0; left -= sms_per_cluster_domain) {
+    *clusters += std::min(left, sms_per_cluster_domain) * per_sm / size;
+  }
+  return CUDA_SUCCESS;
+}
+
 }  // namespace
 }  // namespace ptxmill::emu::driver
 
@@ -241,6 +254,18 @@ CUresult cuLaunchKernelEx(const CUlaunchConfig* config, CUfunction function, voi
     r.params = params;
     r.extra = extra;
     return launch(s, function, r);
+  });
+}
+
+CUresult cuOccupancyMaxActiveClusters(int* clusters, CUfunction function,
+                                      const CUlaunchConfig* config) {
+  return enter(Call::cuOccupancyMaxActiveClusters, Needs::live, [&](Session& s) -> CUresult {
+    const auto found = s.driver.functions.find(function);
+    if (!found) return CUDA_ERROR_INVALID_HANDLE;
+    Request r;
+    if (clusters == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (const CUresult code = read_config(config, &r); code != CUDA_SUCCESS) return code;
+    return count_clusters(s.driver, *found, r, clusters);
   });
 }
 

@@ -30,6 +30,7 @@ inline constexpr std::array<std::uint32_t, 3> max_block_extent{1024, 1024, 64};
 inline constexpr std::array<std::uint32_t, 3> max_grid_extent{0x7fffffff, 65535, 65535};
 inline constexpr std::uint32_t portable_cluster_size = 8;
 inline constexpr std::uint32_t max_cluster_size = 16;
+inline constexpr int sms_per_cluster_domain = 16;  ///< a cluster does not reach beyond one
 inline constexpr int least_stream_priority = 0, greatest_stream_priority = -5;
 
 /// Blocks of `threads` threads with `dynamic_shared` bytes that run on one multiprocessor at a time

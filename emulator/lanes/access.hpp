@@ -24,8 +24,7 @@ struct Target {
 /// Offsets into `region` of all active lanes, where they lie in it and are aligned.
 template <int bytes, int align, class A>
 [[gnu::always_inline]] inline bool offsets_in(const Region& region, std::uint64_t window,
-                                              const A* a, std::int64_t imm, LaneMask m,
-                                              Target& t) {
+                                              const A* a, std::int64_t imm, LaneMask m, Target& t) {
   if (region.size < bytes) return false;
   const auto add = static_cast<A>(imm);
   const std::uint64_t limit = region.size - bytes;
@@ -59,7 +58,8 @@ template <int bytes, int align>
   t.written = region.written;
   return (i.aux & AccessBits::address64) != 0
              ? offsets_in<bytes, align>(region, window, w.lanes<std::uint64_t>(i.s[0]), i.imm, m, t)
-             : offsets_in<bytes, align>(region, window, w.lanes<std::uint32_t>(i.s[0]), i.imm, m, t);
+             : offsets_in<bytes, align>(region, window, w.lanes<std::uint32_t>(i.s[0]), i.imm, m,
+                                        t);
 }
 
 [[gnu::always_inline]] inline Region& hinted(Warp& w, const Instruction& i) {
@@ -167,8 +167,8 @@ template <int bytes, int align, class F>
 
 /// One byte of 1 for each byte of T.
 template <class T>
-inline constexpr Word<T> all_written = static_cast<Word<T>>(
-    0x0101010101010101u >> (8 * (8 - sizeof(T))));
+inline constexpr Word<T> all_written = static_cast<Word<T>>(0x0101010101010101u >>
+                                                            (8 * (8 - sizeof(T))));
 
 }  // namespace
 }  // namespace ptxmill::emu

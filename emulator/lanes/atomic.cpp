@@ -64,7 +64,9 @@ T add(T a, T b, bool global) {
 
 template <class H>
 Pair<H> add(Pair<H> a, Pair<H> b, bool) {
-  const auto half = [](std::uint32_t v, int shift) { return H{static_cast<std::uint16_t>(v >> shift)}; };
+  const auto half = [](std::uint32_t v, int shift) {
+    return H{static_cast<std::uint16_t>(v >> shift)};
+  };
   const std::uint32_t lo = add_halves(half(a.bits, 0), half(b.bits, 0)).bits;
   const std::uint32_t hi = add_halves(half(a.bits, 16), half(b.bits, 16)).bits;
   return {hi << 16 | lo};

@@ -71,16 +71,16 @@ template <class T>
   return static_cast<T>(static_cast<T>(up) >> (32 - bits));
 }
 
-#define UNARY(expression)                                            \
-  [](Warp& w, const Instruction& i, LaneMask m) {                    \
+#define UNARY(expression)                                                     \
+  [](Warp& w, const Instruction& i, LaneMask m) {                             \
     map1<T, T>(w, i, m, [](T a) -> T { return static_cast<T>(expression); }); \
   }
-#define BINARY(B, expression)                                                      \
-  [](Warp& w, const Instruction& i, LaneMask m) {                                  \
+#define BINARY(B, expression)                                                         \
+  [](Warp& w, const Instruction& i, LaneMask m) {                                     \
     map2<T, T, B>(w, i, m, [](T a, B b) -> T { return static_cast<T>(expression); }); \
   }
-#define TERNARY(C, expression)                                                           \
-  [](Warp& w, const Instruction& i, LaneMask m) {                                        \
+#define TERNARY(C, expression)                                                                \
+  [](Warp& w, const Instruction& i, LaneMask m) {                                             \
     map3<T, T, T, C>(w, i, m, [](T a, T b, C c) -> T { return static_cast<T>(expression); }); \
   }
 
@@ -108,8 +108,10 @@ void lop3(Warp& w, const Instruction& i, LaneMask m) {
   U32 pick[8];
   for (int n = 0; n < 8; ++n) pick[n] = (i.imm >> n & 1) != 0 ? 0xffffffffu : 0u;
   map3<U32, U32, U32, U32>(w, i, m, [&](U32 a, U32 b, U32 c) {
-    const U32 without = (~b & ~c & pick[0]) | (~b & c & pick[1]) | (b & ~c & pick[2]) | (b & c & pick[3]);
-    const U32 with = (~b & ~c & pick[4]) | (~b & c & pick[5]) | (b & ~c & pick[6]) | (b & c & pick[7]);
+    const U32 without =
+        (~b & ~c & pick[0]) | (~b & c & pick[1]) | (b & ~c & pick[2]) | (b & c & pick[3]);
+    const U32 with =
+        (~b & ~c & pick[4]) | (~b & c & pick[5]) | (b & ~c & pick[6]) | (b & c & pick[7]);
     return (~a & without) | (a & with);
   });
 }
@@ -134,9 +136,9 @@ Handler permutation(BitOp op) {
   switch (op) {
     case BitOp::prmt: return TERNARY(U32, permute(a, b, [=](U32 n) { return c >> (4 * n) & 15; }));
     case BitOp::prmt_f4e:
-      return TERNARY(U32, permute(a, b, [=](U32 n) { return (c + n) & 7; }));
+      return TERNARY(U32, permute(a, b, [=](U32 n) { return ((c & 3) + n) & 7; }));
     case BitOp::prmt_b4e:
-      return TERNARY(U32, permute(a, b, [=](U32 n) { return (c - n) & 7; }));
+      return TERNARY(U32, permute(a, b, [=](U32 n) { return ((c & 3) - n) & 7; }));
     case BitOp::prmt_rc8: return TERNARY(U32, permute(a, b, [=](U32) { return c & 3; }));
     case BitOp::prmt_ecl:
       return TERNARY(U32, permute(a, b, [=](U32 n) { return n > (c & 3) ? n : c & 3; }));
@@ -158,11 +160,11 @@ Handler extension(BitOp op) {
 }
 
 Handler predicates(BitOp op) {
-#define PREDICATE(expression)                                       \
-  [](Warp& w, const Instruction& i, LaneMask m) {                   \
+#define PREDICATE(expression)                                        \
+  [](Warp& w, const Instruction& i, LaneMask m) {                    \
     const LaneMask a = w.predicate(i.s[0]), b = w.predicate(i.s[1]); \
-    (void)b;                                                        \
-    write_predicate(w, i.d[0], expression, m);                      \
+    (void)b;                                                         \
+    write_predicate(w, i.d[0], expression, m);                       \
   }
   switch (op) {
     case BitOp::and_: return PREDICATE(a & b);

@@ -6,21 +6,23 @@
 namespace ptxmill::emu::PTXMILL_HOST_ISA {
 namespace {
 
-#define SETP(expression)                                                      \
-  [](Warp& w, const Instruction& i, LaneMask m) {                             \
-    const LaneMask r = compare<T, T>(w, i, [](T x, T y) {                     \
-      const auto a = Prepared::of(x), b = Prepared::of(y);                    \
-      return expression;                                                      \
-    });                                                                       \
-    write_predicate(w, i.d[0], r, m);                                         \
-    write_predicate(w, i.d[1], ~r, m);                                        \
+#define SETP(expression)                                   \
+  [](Warp& w, const Instruction& i, LaneMask m) {          \
+    const LaneMask r = compare<T, T>(w, i, [](T x, T y) {  \
+      const auto a = Prepared::of(x), b = Prepared::of(y); \
+      return expression;                                   \
+    });                                                    \
+    write_predicate(w, i.d[0], r, m);                      \
+    write_predicate(w, i.d[1], ~r, m);                     \
   }
 
 /// What is compared: the value itself, flushed where asked, and half types as float.
 template <bool ftz, class T>
 struct Prepare {
   [[gnu::always_inline]] static auto of(T v) {
-    if constexpr (std::is_class_v<T>) {
+    if constexpr (std::is_same_v<T, F16> && ftz) {
+      return (v.bits & 0x7c00u) == 0 ? 0.f : to_float(v);
+    } else if constexpr (std::is_class_v<T>) {
       return to_float(v);
     } else if constexpr (std::is_same_v<T, float> && ftz) {
       return flushed(v);
@@ -89,23 +91,24 @@ void choose_predicate(Warp& w, const Instruction& i, LaneMask m) {
 
 template <class T>
 Handler classify(FloatClass wanted) {
-#define TESTP(expression)                                          \
-  [](Warp& w, const Instruction& i, LaneMask m) {                  \
-    const LaneMask r = compare<T, T>(w, i, [](T v, T) {            \
-      const auto magnitude = bits_of(v) & ~sign_of<T>;             \
-      return expression;                                           \
-    });                                                            \
-    write_predicate(w, i.d[0], r, m);                              \
+#define TESTP(expression)                               \
+  [](Warp& w, const Instruction& i, LaneMask m) {       \
+    const LaneMask r = compare<T, T>(w, i, [](T v, T) { \
+      const auto magnitude = bits_of(v) & ~sign_of<T>;  \
+      return expression;                                \
+    });                                                 \
+    write_predicate(w, i.d[0], r, m);                   \
   }
   switch (wanted) {
     case FloatClass::finite: return TESTP(magnitude < infinity_bits<T>);
     case FloatClass::infinite: return TESTP(magnitude == infinity_bits<T>);
     case FloatClass::number: return TESTP(magnitude <= infinity_bits<T>);
     case FloatClass::notanumber: return TESTP(magnitude > infinity_bits<T>);
+    // Zero counts as normal.
     case FloatClass::normal:
-      return TESTP((magnitude < infinity_bits<T>) & (magnitude >= least_normal_bits<T>));
-    // Zero counts as subnormal: its exponent field is zero.
-    case FloatClass::subnormal: return TESTP(magnitude < least_normal_bits<T>);
+      return TESTP(magnitude == 0 ||
+                   (magnitude < infinity_bits<T> && magnitude >= least_normal_bits<T>));
+    case FloatClass::subnormal: return TESTP(magnitude != 0 && magnitude < least_normal_bits<T>);
   }
 #undef TESTP
   return nullptr;
@@ -128,7 +131,7 @@ Handler setp(Comparison c, isa::Type type, bool ftz) {
     case Type::s64: return ordered<std::int64_t>(c);
     case Type::f32: return ftz ? floats<float, true>(c) : floats<float, false>(c);
     case Type::f64: return floats<double, false>(c);
-    case Type::f16: return floats<F16, false>(c);
+    case Type::f16: return ftz ? floats<F16, true>(c) : floats<F16, false>(c);
     case Type::bf16: return floats<BF16, false>(c);
     default: return nullptr;
   }

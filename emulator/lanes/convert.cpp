@@ -84,7 +84,8 @@ template <class To, bool wide_source>
     constexpr auto lo = static_cast<double>(Limits::min());
     constexpr auto hi = static_cast<double>(Limits::max());
     const double c = v > lo ? (v < hi ? v : hi) : lo;
-    using Through = std::conditional_t<std::is_same_v<To, std::uint32_t>, std::int64_t, std::int32_t>;
+    using Through =
+        std::conditional_t<std::is_same_v<To, std::uint32_t>, std::int64_t, std::int32_t>;
     const To r = static_cast<To>(static_cast<Through>(c));
     return v == v ? r : at_nan;
   } else {
@@ -163,8 +164,10 @@ template <class From>
     return static_cast<double>(v);
   } else {
     const bool negative = v < 0;
-    const std::uint64_t u = negative ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v);
-    const std::uint64_t kept = u >> 53 == 0 ? u : (u >> 12 << 12) | ((u & 0xfff) != 0 ? 0x1000u : 0u);
+    const std::uint64_t u =
+        negative ? 0 - static_cast<std::uint64_t>(v) : static_cast<std::uint64_t>(v);
+    const std::uint64_t kept =
+        u >> 53 == 0 ? u : (u >> 12 << 12) | ((u & 0xfff) != 0 ? 0x1000u : 0u);
     const auto d = static_cast<double>(kept);
     return negative ? -d : d;
   }
@@ -193,21 +196,28 @@ template <class To>
   return v;
 }
 
+/// The f32 NaN of arithmetic in another format.
+template <class To>
+inline constexpr To flushed_nan = static_cast<To>(std::bit_cast<float>(canonical_nan<float>));
+
 /// Between f32 and f64 in the host's rounding mode, and from a half to either.
 template <class To, class From, bool sat>
 void float_to_float(Warp& w, const Instruction& i, LaneMask m) {
   const bool ftz = (i.aux & flush) != 0;
   map1<To, From>(w, i, m, [=](From v) {
-    return finished<sat>(flushed_if(static_cast<To>(widened(v, ftz)), ftz));
+    const To r = flushed_if(static_cast<To>(widened(v, ftz)), ftz);
+    // Between f32 and f64 the payload of a NaN stays, unless subnormals are flushed on the way in.
+    constexpr bool keeps_nan = sizeof(From) >= 4 && sizeof(To) != sizeof(From);
+    if (keeps_nan && !sat && is_nan(v)) return ftz && sizeof(From) == 4 ? flushed_nan<To> : r;
+    return finished<sat>(r);
   });
 }
 
 template <class T, Rounding r, bool sat>
 void float_to_integral(Warp& w, const Instruction& i, LaneMask m) {
   const bool ftz = (i.aux & flush) != 0;
-  map1<T, T>(w, i, m, [=](T v) {
-    return finished<sat>(static_cast<T>(integral<r>(widened(v, ftz))));
-  });
+  map1<T, T>(w, i, m,
+             [=](T v) { return finished<sat>(static_cast<T>(integral<r>(widened(v, ftz)))); });
 }
 
 template <class T, bool sat>
@@ -227,6 +237,13 @@ template <class H, class From, bool toward_zero, bool sat, bool relu>
   double d = widened(v, ftz);
   if constexpr (sat) d = d > 0 ? (d < 1 ? d : 1) : 0;
   if constexpr (relu) d = d > 0 || d != d ? d : 0;
+  // A NaN that comes from f64 keeps its sign and the top of its payload.
+  if (sizeof(From) == 8 && d != d) {
+    const std::uint64_t b = bits_of(d) >> 48 & 0x8000u;
+    const std::uint64_t payload = bits_of(d) >> (52 - HalfFormat<H>::fraction);
+    const std::uint64_t quiet = std::uint64_t{1} << (HalfFormat<H>::fraction - 1);
+    return H{static_cast<std::uint16_t>(b | infinity_bits<H> | quiet | (payload & (quiet - 1)))};
+  }
   return round_to_half<H>(d, toward_zero);
 }
 
@@ -236,16 +253,41 @@ void float_to_half(Warp& w, const Instruction& i, LaneMask m) {
   map1<H, From>(w, i, m, [=](From v) { return to_half<H, From, toward_zero, sat, relu>(v, ftz); });
 }
 
+template <class H, Rounding r>
+void half_to_integral(Warp& w, const Instruction& i, LaneMask m) {
+  map1<H, H>(w, i, m, [](H v) { return round_to_half<H>(integral<r>(widened(v, false))); });
+}
+
+template <class H>
+Handler half_to_integral(FloatMode mode) {
+  if (mode.sat || mode.relu) return nullptr;
+  switch (mode.rounding) {
+    case Rounding::rni: return half_to_integral<H, Rounding::rni>;
+    case Rounding::rzi: return half_to_integral<H, Rounding::rzi>;
+    case Rounding::rmi: return half_to_integral<H, Rounding::rmi>;
+    case Rounding::rpi: return half_to_integral<H, Rounding::rpi>;
+    default: return nullptr;
+  }
+}
+
 template <class H, class From>
 Handler float_to_half(FloatMode mode) {
+  if constexpr (std::is_same_v<H, From>) {
+    if (const Handler h = half_to_integral<H>(mode)) return h;
+  }
   // A conversion of a format to itself rounds nothing.
   const bool exact = std::is_same_v<H, From> && mode.rounding == Rounding::none;
   const bool zero = mode.rounding == Rounding::rz;
   if (!exact && !zero && mode.rounding != Rounding::rn) return nullptr;
   if (mode.sat && mode.relu) return nullptr;
-  if (mode.sat) return zero ? float_to_half<H, From, true, true, false> : float_to_half<H, From, false, true, false>;
-  if (mode.relu) return zero ? float_to_half<H, From, true, false, true> : float_to_half<H, From, false, false, true>;
-  return zero ? float_to_half<H, From, true, false, false> : float_to_half<H, From, false, false, false>;
+  if (mode.sat)
+    return zero ? float_to_half<H, From, true, true, false>
+                : float_to_half<H, From, false, true, false>;
+  if (mode.relu)
+    return zero ? float_to_half<H, From, true, false, true>
+                : float_to_half<H, From, false, false, true>;
+  return zero ? float_to_half<H, From, true, false, false>
+              : float_to_half<H, From, false, false, false>;
 }
 
 template <class To, class From>
@@ -311,8 +353,10 @@ void floats_to_pair(Warp& w, const Instruction& i, LaneMask m) {
 
 template <class H>
 Handler floats_to_pair(FloatMode mode) {
-  if (mode.rounding == Rounding::rn) return mode.relu ? floats_to_pair<H, false, true> : floats_to_pair<H, false, false>;
-  if (mode.rounding == Rounding::rz) return mode.relu ? floats_to_pair<H, true, true> : floats_to_pair<H, true, false>;
+  if (mode.rounding == Rounding::rn)
+    return mode.relu ? floats_to_pair<H, false, true> : floats_to_pair<H, false, false>;
+  if (mode.rounding == Rounding::rz)
+    return mode.relu ? floats_to_pair<H, true, true> : floats_to_pair<H, true, false>;
   return nullptr;
 }
 

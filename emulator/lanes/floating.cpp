@@ -12,6 +12,7 @@ namespace {
 /// What .ftz does to operands and results, and .sat to results.
 template <class T, bool ftz, bool sat>
 struct Finish {
+  static constexpr bool flushes = ftz;
   [[gnu::always_inline]] static T operand(T v) {
     if constexpr (ftz && std::is_same_v<T, float>) return flushed(v);
     return v;
@@ -28,8 +29,9 @@ struct Finish {
   constexpr double ln2 = 0.6931471805599453;
   const double x = f * ln2;
   double r = 1.0 / 39916800;
-  constexpr double terms[] = {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040, 1.0 / 720,
-                              1.0 / 120,     1.0 / 24,     1.0 / 6,     1.0 / 2,    1.0, 1.0};
+  constexpr double terms[] = {1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
+                              1.0 / 720,     1.0 / 120,    1.0 / 24,    1.0 / 6,
+                              1.0 / 2,       1.0,          1.0};
   for (const double t : terms) r = r * x + t;
   return r;
 }
@@ -63,9 +65,9 @@ template <bool want_max, bool nan_wins, bool absolute, class T>
   return absolute ? unpack<T>(bits_of(r) | sign) : r;
 }
 
-/// For |b| of 2^126 and more the reciprocal underflows, and the manual asks for a zero.
+/// For |b| above 2^126 the reciprocal underflows, and the manual asks for a zero.
 [[gnu::always_inline]] inline float divide_approx(float a, float b) {
-  const bool huge = __builtin_fabsf(b) >= 0x1p126f;
+  const bool huge = __builtin_fabsf(b) > 0x1p126f;
   const float zero = unpack<float>((bits_of(a) ^ bits_of(b)) & sign_of<float>);
   const bool infinite = __builtin_fabsf(a) > 3.4028235e38f;
   const float large = infinite || a != a ? unpack<float>(canonical_nan<float>) : zero;
@@ -85,6 +87,15 @@ void ternary(Warp& w, const Instruction& i, LaneMask m) {
   map3<T, T, T, T>(w, i, m, [](T a, T b, T c) {
     return M::result(f(M::operand(a), M::operand(b), M::operand(c)));
   });
+}
+
+/// .ftz flushes what is below the least normal before it is rounded to the spacing of subnormals;
+/// IEEE rounding has made the least normal of some of that. `scaled` is 2^64 times the result,
+/// where nothing is subnormal.
+[[gnu::always_inline]] inline float flushed_before_rounding(float r, float scaled) {
+  const bool least_normal = (bits_of(r) & ~sign_of<float>) == least_normal_bits<float>;
+  const bool below = __builtin_fabsf(scaled) < 0x1p-62f;
+  return least_normal && below ? unpack<float>(bits_of(r) & sign_of<float>) : r;
 }
 
 /// Runs `inner` in another rounding mode of the host. The calls that change the mode are opaque
@@ -108,14 +119,27 @@ Handler in_mode(Rounding r) {
   }
 }
 
-template <class T>
+template <class T, bool ftz = false>
 struct Arithmetic {
+  static constexpr T up = T{4294967296};
   static T add(T a, T b) { return a + b; }
   static T sub(T a, T b) { return a - b; }
-  static T mul(T a, T b) { return a * b; }
-  static T fma(T a, T b, T c) { return std::fma(a, b, c); }
-  static T div(T a, T b) { return a / b; }
-  static T rcp(T a) { return T{1} / a; }
+  static T mul(T a, T b) {
+    if constexpr (ftz) return flushed_before_rounding(a * b, (a * up) * (b * up));
+    return a * b;
+  }
+  static T fma(T a, T b, T c) {
+    const T r = std::fma(a, b, c);
+    if constexpr (ftz) {
+      return flushed_before_rounding(r, std::fma(a * up, b * up, c * up * up));
+    }
+    return r;
+  }
+  static T div(T a, T b) {
+    if constexpr (ftz) return flushed_before_rounding(a / b, (a * up * up) / b);
+    return a / b;
+  }
+  static T rcp(T a) { return div(T{1}, a); }
   static T sqrt(T a) { return std::sqrt(a); }
   static T rsqrt(T a) { return T{1} / std::sqrt(a); }
   static T magnitude(T a) { return unpack<T>(bits_of(a) & ~sign_of<T>); }
@@ -128,7 +152,9 @@ struct Arithmetic {
 
 struct Approximate {
   static float div(float a, float b) { return divide_approx(a, b); }
-  static float rsqrt(float a) { return static_cast<float>(1.0 / std::sqrt(static_cast<double>(a))); }
+  static float rsqrt(float a) {
+    return static_cast<float>(1.0 / std::sqrt(static_cast<double>(a)));
+  }
   static float sin(float a) { return static_cast<float>(std::sin(static_cast<double>(a))); }
   static float cos(float a) { return static_cast<float>(std::cos(static_cast<double>(a))); }
   static float lg2(float a) { return static_cast<float>(std::log2(static_cast<double>(a))); }
@@ -138,7 +164,7 @@ struct Approximate {
 
 template <class T, class M>
 Handler rounding_op(FloatOp op, Rounding r) {
-  using A = Arithmetic<T>;
+  using A = Arithmetic<T, M::flushes>;
   switch (op) {
     case FloatOp::add: return in_mode<binary<T, M, A::add>>(r);
     case FloatOp::sub: return in_mode<binary<T, M, A::sub>>(r);
@@ -151,19 +177,13 @@ Handler rounding_op(FloatOp op, Rounding r) {
   }
 }
 
-/// A bit operation on the operand, NaN included: no canonical form.
-template <class T, bool ftz, T (*f)(T)>
-void sign_op(Warp& w, const Instruction& i, LaneMask m) {
-  map1<T, T>(w, i, m, [](T a) { return f(Finish<T, ftz, false>::operand(a)); });
-}
-
 template <class T, bool ftz>
 Handler sign_or_order(FloatOp op) {
   using M = Finish<T, ftz, false>;
   using A = Arithmetic<T>;
   switch (op) {
-    case FloatOp::abs: return sign_op<T, ftz, A::magnitude>;
-    case FloatOp::neg: return sign_op<T, ftz, A::negative>;
+    case FloatOp::abs: return unary<T, M, A::magnitude>;
+    case FloatOp::neg: return unary<T, M, A::negative>;
     case FloatOp::min: return binary<T, M, extremum<false, false, false, T>>;
     case FloatOp::max: return binary<T, M, extremum<true, false, false, T>>;
     default: return nullptr;
@@ -206,16 +226,34 @@ Handler single(FloatOp op, FloatMode mode) {
   if (mode.ftz && mode.sat) h = rounding_op<float, Finish<float, true, true>>(op, mode.rounding);
   if (mode.ftz && !mode.sat) h = rounding_op<float, Finish<float, true, false>>(op, mode.rounding);
   if (!mode.ftz && mode.sat) h = rounding_op<float, Finish<float, false, true>>(op, mode.rounding);
-  if (!mode.ftz && !mode.sat) h = rounding_op<float, Finish<float, false, false>>(op, mode.rounding);
+  if (!mode.ftz && !mode.sat)
+    h = rounding_op<float, Finish<float, false, false>>(op, mode.rounding);
   if (h != nullptr || mode.sat) return h;
   return mode.ftz ? approximate<true>(op) : approximate<false>(op);
 }
 
+/// The approximations of the flushing f64 forms: they see and deliver the upper 32 bits.
+template <double (*f)(double)>
+void upper_half(Warp& w, const Instruction& i, LaneMask m) {
+  constexpr std::uint64_t upper = 0xffffffff00000000u;
+  map1<double, double>(w, i, m, [](double a) {
+    const std::uint64_t b = bits_of(a);
+    const bool small = (b & infinity_bits<double>) == 0;
+    const double r = f(unpack<double>(small ? b & sign_of<double> : b & upper));
+    const std::uint64_t kept = bits_of(r) & upper;
+    const bool tiny = (kept & infinity_bits<double>) == 0;
+    return unpack<double>(r != r ? 0x7fffffff00000000u : tiny ? kept & sign_of<double> : kept);
+  });
+}
+
 Handler dual(FloatOp op, FloatMode mode) {
   using M = Finish<double, false, false>;
+  if (mode.ftz) {
+    if (op == FloatOp::rcp_approx) return upper_half<Arithmetic<double>::rcp>;
+    return op == FloatOp::rsqrt_approx ? upper_half<Arithmetic<double>::rsqrt> : nullptr;
+  }
   switch (op) {
     case FloatOp::copysign: return copy_sign<double>;
-    case FloatOp::rcp_approx: return unary<double, M, Arithmetic<double>::rcp>;
     case FloatOp::rsqrt_approx: return unary<double, M, Arithmetic<double>::rsqrt>;
     default: break;
   }

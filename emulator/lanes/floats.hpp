@@ -14,13 +14,14 @@ inline constexpr Word<T> infinity_bits = sizeof(T) == 8   ? static_cast<Word<T>>
                                          : std::is_same_v<T, F16> ? 0x7c00
                                                                   : 0x7f80;
 template <class T>
-inline constexpr Word<T> least_normal_bits = sizeof(T) == 8 ? static_cast<Word<T>>(0x0010000000000000)
+inline constexpr Word<T> least_normal_bits = sizeof(T) == 8
+                                                 ? static_cast<Word<T>>(0x0010000000000000)
                                              : sizeof(T) == 4 ? static_cast<Word<T>>(0x00800000)
                                              : std::is_same_v<T, F16> ? 0x0400
                                                                       : 0x0080;
 /// The NaN that arithmetic produces.
 template <class T>
-inline constexpr Word<T> canonical_nan = sizeof(T) == 8 ? static_cast<Word<T>>(0x7ff8000000000000)
+inline constexpr Word<T> canonical_nan = sizeof(T) == 8   ? static_cast<Word<T>>(0x7ff8000000000000)
                                          : sizeof(T) == 4 ? static_cast<Word<T>>(0x7fffffff)
                                                           : 0x7fff;
 
@@ -98,7 +99,8 @@ template <class H>
   const std::uint64_t half = std::uint64_t{1} << (drop - 1);
   if (!toward_zero && (rest > half || (rest == half && (kept & 1) != 0))) ++kept;
   // The leading bit of a normal adds one to the exponent field, hence the -1.
-  std::uint64_t r = kept + (exponent < 1 ? 0 : static_cast<std::uint64_t>(exponent - 1) << Format::fraction);
+  std::uint64_t r =
+      kept + (exponent < 1 ? 0 : static_cast<std::uint64_t>(exponent - 1) << Format::fraction);
   if (exponent > 2 * Format::bias || r >= infinity_bits<H>) {
     r = toward_zero ? infinity_bits<H> - 1 : infinity_bits<H>;
   }

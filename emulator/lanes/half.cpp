@@ -96,9 +96,14 @@ Handler in_mode(FloatMode mode) {
   const bool is_f16 = std::is_same_v<H, F16>;
   if (mode.ftz && !is_f16) return nullptr;
   if (mode.sat && mode.relu) return nullptr;
-  if (mode.sat) return mode.ftz ? run<H, Op, halves, true, true, false> : run<H, Op, halves, false, true, false>;
-  if (mode.relu) return mode.ftz ? run<H, Op, halves, true, false, true> : run<H, Op, halves, false, false, true>;
-  return mode.ftz ? run<H, Op, halves, true, false, false> : run<H, Op, halves, false, false, false>;
+  if (mode.sat)
+    return mode.ftz ? run<H, Op, halves, true, true, false>
+                    : run<H, Op, halves, false, true, false>;
+  if (mode.relu)
+    return mode.ftz ? run<H, Op, halves, true, false, true>
+                    : run<H, Op, halves, false, false, true>;
+  return mode.ftz ? run<H, Op, halves, true, false, false>
+                  : run<H, Op, halves, false, false, false>;
 }
 
 template <class H, int halves>

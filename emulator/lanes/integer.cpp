@@ -15,9 +15,10 @@ template <class T>
 using Wrap = std::conditional_t<(sizeof(T) > 4), std::uint64_t, std::uint32_t>;
 
 template <class T>
-using Wide = std::conditional_t<
-    sizeof(T) == 2, std::conditional_t<std::is_signed_v<T>, std::int32_t, std::uint32_t>,
-    std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
+using Wide =
+    std::conditional_t<sizeof(T) == 2,
+                       std::conditional_t<std::is_signed_v<T>, std::int32_t, std::uint32_t>,
+                       std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
 
 template <class T>
 constexpr int width = static_cast<int>(sizeof(T) * 8);
@@ -143,11 +144,14 @@ template <class U>
 }
 
 template <bool a_signed, bool b_signed>
-[[gnu::always_inline]] inline std::uint32_t dot4(std::uint32_t a, std::uint32_t b, std::uint32_t c) {
+[[gnu::always_inline]] inline std::uint32_t dot4(std::uint32_t a, std::uint32_t b,
+                                                 std::uint32_t c) {
   for (int i = 0; i < 32; i += 8) {
     const std::uint32_t ua = a >> i & 0xff, ub = b >> i & 0xff;
-    const std::uint32_t x = a_signed ? static_cast<std::uint32_t>(static_cast<std::int8_t>(ua)) : ua;
-    const std::uint32_t y = b_signed ? static_cast<std::uint32_t>(static_cast<std::int8_t>(ub)) : ub;
+    const std::uint32_t x =
+        a_signed ? static_cast<std::uint32_t>(static_cast<std::int8_t>(ua)) : ua;
+    const std::uint32_t y =
+        b_signed ? static_cast<std::uint32_t>(static_cast<std::int8_t>(ub)) : ub;
     c += x * y;
   }
   return c;
@@ -175,13 +179,13 @@ void add_with_carry(Warp& w, const Instruction& i, LaneMask m) {
   write_predicate(w, i.d[1], out, m);
 }
 
-#define UNARY(D, expression)                                              \
-  [](Warp& w, const Instruction& i, LaneMask m) {                         \
-    map1<D, T>(w, i, m, [](T a) -> D { return expression; });             \
+#define UNARY(D, expression)                                  \
+  [](Warp& w, const Instruction& i, LaneMask m) {             \
+    map1<D, T>(w, i, m, [](T a) -> D { return expression; }); \
   }
-#define BINARY(D, expression)                                             \
-  [](Warp& w, const Instruction& i, LaneMask m) {                         \
-    map2<D, T, T>(w, i, m, [](T a, T b) -> D { return expression; });     \
+#define BINARY(D, expression)                                         \
+  [](Warp& w, const Instruction& i, LaneMask m) {                     \
+    map2<D, T, T>(w, i, m, [](T a, T b) -> D { return expression; }); \
   }
 #define TERNARY(D, C, expression)                                             \
   [](Warp& w, const Instruction& i, LaneMask m) {                             \
@@ -275,8 +279,7 @@ Handler untyped(IntegerOp op) {
     case IntegerOp::brev: return UNARY(T, reverse_bits(a));
     case IntegerOp::bfi:
       return [](Warp& w, const Instruction& i, LaneMask m) {
-        map4<T, T, T, U32, U32>(w, i, m,
-                                [](T a, T b, U32 c, U32 d) { return insert(a, b, c, d); });
+        map4<T, T, T, U32, U32>(w, i, m, [](T a, T b, U32 c, U32 d) { return insert(a, b, c, d); });
       };
     default: return nullptr;
   }

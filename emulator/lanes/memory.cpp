@@ -36,7 +36,8 @@ template <class T, int count, bool checked>
       LaneMask defined = all_lanes;
       if (t.written != nullptr) {
         using Flags = std::make_unsigned_t<T>;
-        const auto* flags = reinterpret_cast<const std::byte*>(t.written + static_cast<std::size_t>(k) * sizeof(T));
+        const auto* flags =
+            reinterpret_cast<const std::byte*>(t.written + static_cast<std::size_t>(k) * sizeof(T));
         Word<T> every = all_written<T>;
         for (int l = 0; l < lane_count; ++l) {
           every = static_cast<Word<T>>(every & read<Flags>(flags + t.offset[l]));
@@ -59,9 +60,9 @@ template <class T, int count>
 void load_op(Warp& w, const Instruction& i, LaneMask m) {
   constexpr int bytes = static_cast<int>(sizeof(T)) * count;
   if (w.checked) {
-    for_targets<bytes, bytes>(w, i, with_defined_address(w, i, m), [&](LaneMask lanes, const Target& t) {
-      load_lanes<T, count, true>(w, i, lanes, t);
-    });
+    for_targets<bytes, bytes>(
+        w, i, with_defined_address(w, i, m),
+        [&](LaneMask lanes, const Target& t) { load_lanes<T, count, true>(w, i, lanes, t); });
   } else {
     for_targets<bytes, bytes>(w, i, m, [&](LaneMask lanes, const Target& t) {
       load_lanes<T, count, false>(w, i, lanes, t);
@@ -102,9 +103,9 @@ template <class T, int count>
 void store_op(Warp& w, const Instruction& i, LaneMask m) {
   constexpr int bytes = static_cast<int>(sizeof(T)) * count;
   if (w.checked) {
-    for_targets<bytes, bytes>(w, i, with_defined_address(w, i, m), [&](LaneMask lanes, const Target& t) {
-      store_lanes<T, count, true>(w, i, lanes, t);
-    });
+    for_targets<bytes, bytes>(
+        w, i, with_defined_address(w, i, m),
+        [&](LaneMask lanes, const Target& t) { store_lanes<T, count, true>(w, i, lanes, t); });
   } else {
     for_targets<bytes, bytes>(w, i, m, [&](LaneMask lanes, const Target& t) {
       store_lanes<T, count, false>(w, i, lanes, t);
@@ -139,9 +140,10 @@ void cvta_from(Warp& w, const Instruction& i, LaneMask m) {
 
 void space_test(Warp& w, const Instruction& i, LaneMask m) {
   const auto window = static_cast<std::uint64_t>(i.imm);
-  const LaneMask r = compare<std::uint64_t, std::uint64_t>(w, i, [=](std::uint64_t a, std::uint64_t) {
-    return window == 0 ? a < shared_window : a - window < window_bytes;
-  });
+  const LaneMask r =
+      compare<std::uint64_t, std::uint64_t>(w, i, [=](std::uint64_t a, std::uint64_t) {
+        return window == 0 ? a < shared_window : a - window < window_bytes;
+      });
   write_predicate(w, i.d[0], r, m);
 }
 

@@ -22,7 +22,8 @@ void copy_predicate(Warp& w, const Instruction& i, LaneMask m) {
 template <class W, class P, int parts>
 void pack_parts(Warp& w, const Instruction& i, LaneMask m) {
   constexpr int bits = static_cast<int>(sizeof(W)) * 8 / parts;
-  constexpr W mask = bits == 32 ? static_cast<W>(0xffffffffu) : static_cast<W>((W{1} << (bits % 32)) - 1);
+  constexpr W mask =
+      bits == 32 ? static_cast<W>(0xffffffffu) : static_cast<W>((W{1} << (bits % 32)) - 1);
   alignas(64) W r[lane_count] = {};
   for (int k = 0; k < parts; ++k) {
     const P* a = w.lanes<P>(i.s[k]);
@@ -34,7 +35,8 @@ void pack_parts(Warp& w, const Instruction& i, LaneMask m) {
 template <class W, class P, int parts>
 void unpack_parts(Warp& w, const Instruction& i, LaneMask m) {
   constexpr int bits = static_cast<int>(sizeof(W)) * 8 / parts;
-  constexpr W mask = bits == 32 ? static_cast<W>(0xffffffffu) : static_cast<W>((W{1} << (bits % 32)) - 1);
+  constexpr W mask =
+      bits == 32 ? static_cast<W>(0xffffffffu) : static_cast<W>((W{1} << (bits % 32)) - 1);
   alignas(64) P r[parts][lane_count];
   const W* a = w.lanes<W>(i.s[0]);
   for (int k = 0; k < parts; ++k) {

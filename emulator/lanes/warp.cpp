@@ -121,7 +121,8 @@ void reduce(Warp& w, const Instruction& i, LaneMask m) {
   for (int l = std::countr_zero(m) + 1; l < lane_count; ++l) {
     if (!has(m, l)) continue;
     const T v = unpack<T>(a[l]);
-    if constexpr (op == WarpOp::redux_add) total = static_cast<T>(static_cast<U32>(total) + static_cast<U32>(v));
+    if constexpr (op == WarpOp::redux_add)
+      total = static_cast<T>(static_cast<U32>(total) + static_cast<U32>(v));
     if constexpr (op == WarpOp::redux_min) total = v < total ? v : total;
     if constexpr (op == WarpOp::redux_max) total = v > total ? v : total;
     if constexpr (op == WarpOp::redux_and) total = total & v;

@@ -1,12 +1,11 @@
 // A launch: blocks take turns on the emulated multiprocessors.
 #include "emulator/execute.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 
 #include "emulator/run/grid.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -18,8 +17,8 @@ constexpr std::uint64_t block_turn = 65536;
 
 enum class BlockState : std::uint8_t { finished, running, asleep, stuck };
 
-std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp, std::uint32_t lane,
-                            Special s) {
+std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp,
+                            std::uint32_t lane, Special s) {
   const auto& block = grid.launch.block;
   const std::uint32_t linear = warp * lane_count + lane;
   switch (s) {
@@ -89,7 +88,8 @@ class Launcher {
         resident_[k] = nullptr;
       }
     }
-    const bool someone_finished = std::find(resident_.begin(), resident_.end(), nullptr) != resident_.end();
+    const bool someone_finished =
+        std::find(resident_.begin(), resident_.end(), nullptr) != resident_.end();
     resident_.erase(std::remove(resident_.begin(), resident_.end(), nullptr), resident_.end());
     // Blocks that do not finish within a turn may be waiting for others to start.
     if (!someone_finished) wanted_ = std::min<std::uint64_t>(most_resident_, resident_.size() + 1);
@@ -101,16 +101,16 @@ class Launcher {
   bool over_budget() {
     if (grid_.executed < grid_.options.instruction_budget) return false;
     add_finding(grid_,
-                fmt::format("hang: the launch did not end within {} warp instructions\n{}",
-                            grid_.options.instruction_budget, standing(grid_, resident())),
+                text("hang: the launch did not end within ", grid_.options.instruction_budget,
+                     " warp instructions\n", standing(grid_, resident())),
                 Outcome::launch_timeout, Severity::fatal);
     return true;
   }
 
   bool deadlock(Cta& cta) {
     add_finding(grid_,
-                fmt::format("deadlock: no warp of block ({}, {}, {}) can go on\n{}", cta.id[0],
-                            cta.id[1], cta.id[2], standing(grid_, {&cta})),
+                text("deadlock: no warp of block (", cta.id[0], ", ", cta.id[1], ", ", cta.id[2],
+                     ") can go on\n", standing(grid_, {&cta})),
                 Outcome::launch_timeout, Severity::fatal);
     return false;
   }
@@ -127,7 +127,8 @@ class Launcher {
       case Schedule::earliest: break;
       case Schedule::latest:
         std::sort(resident_.begin(), resident_.end(), [](const Cta* a, const Cta* b) {
-          return std::lexicographical_compare(b->id.rbegin(), b->id.rend(), a->id.rbegin(), a->id.rend());
+          return std::lexicographical_compare(b->id.rbegin(), b->id.rend(), a->id.rbegin(),
+                                              a->id.rend());
         });
         break;
       case Schedule::random: shuffle(resident_); break;
@@ -232,7 +233,8 @@ class Launcher {
     for (WarpState& w : cta.warps) {
       std::copy(grid_.defined_at_start.begin(), grid_.defined_at_start.end(), w.defined);
       for (const SpecialSlot& s : grid_.kernel.specials) fill_special(cta, w, s);
-      const std::uint32_t threads = std::min(grid_.block_threads - w.index * lane_count, std::uint32_t{lane_count});
+      const std::uint32_t threads =
+          std::min(grid_.block_threads - w.index * lane_count, std::uint32_t{lane_count});
       start_warp(w, threads == lane_count ? all_lanes : (LaneMask{1} << threads) - 1);
     }
   }
@@ -243,7 +245,8 @@ class Launcher {
       return;
     }
     std::uint32_t* d = w.lanes<std::uint32_t>(s.slot);
-    for (std::uint32_t l = 0; l < lane_count; ++l) d[l] = special_value(grid_, cta, w.index, l, s.special);
+    for (std::uint32_t l = 0; l < lane_count; ++l)
+      d[l] = special_value(grid_, cta, w.index, l, s.special);
   }
 
   /// True where the warp has a ready split; wakes those whose time has come.
@@ -257,7 +260,8 @@ class Launcher {
   }
 
   static bool sleeping(const WarpState& w) {
-    return std::any_of(w.splits.begin(), w.splits.end(), [](const Split& s) { return s.wait == Wait::sleep; });
+    return std::any_of(w.splits.begin(), w.splits.end(),
+                       [](const Split& s) { return s.wait == Wait::sleep; });
   }
 
   std::size_t pick(const Cta& cta, std::size_t step) {
@@ -277,7 +281,8 @@ class Launcher {
   }
 
   BlockState turn(Cta& cta) {
-    const std::uint64_t end = std::min(grid_.executed + block_turn, grid_.options.instruction_budget);
+    const std::uint64_t end =
+        std::min(grid_.executed + block_turn, grid_.options.instruction_budget);
     for (;;) {
       if (grid_.options.schedule == Schedule::random) {
         pass_offset_ = grid_.random() % cta.warps.size();
@@ -298,7 +303,8 @@ class Launcher {
         alive = alive || !w.finished();
         if (!w.finished() && sleeping(w)) asleep = true;
         if (grid_.executed >= end) {
-          if (grid_.options.schedule != Schedule::random) cta.next_warp = (cta.next_warp + step + 1) % cta.warps.size();
+          if (grid_.options.schedule != Schedule::random)
+            cta.next_warp = (cta.next_warp + step + 1) % cta.warps.size();
           return still_alive(cta) ? BlockState::running : BlockState::finished;
         }
       }
@@ -310,7 +316,8 @@ class Launcher {
   }
 
   static bool still_alive(const Cta& cta) {
-    return std::any_of(cta.warps.begin(), cta.warps.end(), [](const WarpState& w) { return !w.finished(); });
+    return std::any_of(cta.warps.begin(), cta.warps.end(),
+                       [](const WarpState& w) { return !w.finished(); });
   }
 
   /// Lets one warp with a divergent barrier go on, by the rules of the manual.
@@ -354,22 +361,40 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   const Kernel* kernel = kernel_of(module, entry);
   const auto refuse = [&](std::string_view why) {
     failed.outcome = Outcome::launch_failed;
-    failed.report = fmt::format("ptxmill emulator: error: {}\n", why);
+    failed.report = text("ptxmill emulator: error: ", why, "\n");
     return failed;
   };
-  if (kernel == nullptr) return refuse(fmt::format("no entry '{}' in the module", entry.name));
+  if (kernel == nullptr) return refuse(text("no entry '", entry.name, "' in the module"));
   if (launch.params.size() < kernel->info.param_bytes) {
-    return refuse(fmt::format("entry '{}' takes {} bytes of parameters, not {}", entry.name,
-                              kernel->info.param_bytes, launch.params.size()));
+    return refuse(text("entry '", entry.name, "' takes ", kernel->info.param_bytes,
+                       " bytes of parameters, not ", launch.params.size()));
   }
   std::uint64_t threads = 1, blocks = 1;
   for (const std::uint32_t n : launch.block) threads *= n;
   for (const std::uint32_t n : launch.grid) blocks *= n;
   if (blocks == 0) return failed;
-  if (threads == 0 || threads > 1024) return refuse(fmt::format("a block of {} threads", threads));
+  if (threads == 0 || threads > 1024) return refuse(text("a block of ", threads, " threads"));
 
-  Grid grid{module, *kernel, launch, memory, machine, options, {}, 1, 1, 0, {}, {}, 0, 0, true, false,
-            std::mt19937_64(options.seed), {}, {}, 0};
+  Grid grid{module,
+            *kernel,
+            launch,
+            memory,
+            machine,
+            options,
+            {},
+            1,
+            1,
+            0,
+            {},
+            {},
+            0,
+            0,
+            true,
+            false,
+            std::mt19937_64(options.seed),
+            {},
+            {},
+            0};
   grid.checked = options.check != Check::off;
   grid.block_threads = static_cast<std::uint32_t>(threads);
   grid.block_warps = static_cast<std::uint32_t>((threads + lane_count - 1) / lane_count);

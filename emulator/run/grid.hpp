@@ -21,10 +21,10 @@ inline constexpr std::uint32_t nowhere = static_cast<std::uint32_t>(no_pc);
 
 /// What lanes wait for.
 enum class Wait : std::uint8_t {
-  none,       ///< ready to run
-  warp,       ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
-  barrier,    ///< a barrier of the block
-  sleep,      ///< until `wake`
+  none,     ///< ready to run
+  warp,     ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
+  barrier,  ///< a barrier of the block
+  sleep,    ///< until `wake`
 };
 
 /// Lanes of a warp that run together.
@@ -50,7 +50,7 @@ struct Meeting {
 struct WarpState : Warp {
   std::vector<Split> splits;
   std::vector<Meeting> meetings;
-  std::size_t current = 0;  ///< index of the split to run next
+  std::size_t current = 0;       ///< index of the split to run next
   bool misused_barrier = false;  ///< reported already
 
   bool finished() const { return alive == 0; }
@@ -58,11 +58,11 @@ struct WarpState : Warp {
 
 /// A barrier of a block (PTX ISA, "bar", "barrier").
 struct Barrier {
-  std::uint32_t threads = 0;  ///< as given; 0: all of the block
-  bool active = false;        ///< someone has arrived
-  std::uint32_t counted = 0;  ///< threads that have arrived, whole warps
-  std::vector<LaneMask> lanes;       ///< for each warp, lanes that have arrived
-  std::vector<bool> warp_counted;    ///< for each warp
+  std::uint32_t threads = 0;       ///< as given; 0: all of the block
+  bool active = false;             ///< someone has arrived
+  std::uint32_t counted = 0;       ///< threads that have arrived, whole warps
+  std::vector<LaneMask> lanes;     ///< for each warp, lanes that have arrived
+  std::vector<bool> warp_counted;  ///< for each warp
   std::uint32_t popc = 0;
   bool all = true, any = false;
   bool votes_defined = true;
@@ -96,10 +96,10 @@ struct Grid {
   std::uint32_t block_threads = 1;
   std::uint32_t block_warps = 1;
   std::uint64_t shared_bytes = 0;
-  std::vector<LaneMask> defined_at_start;  ///< for each slot
+  std::vector<LaneMask> defined_at_start;         ///< for each slot
   std::vector<std::shared_ptr<Allocation>> held;  ///< allocations that regions point into
 
-  std::uint64_t executed = 0;  ///< warp instructions
+  std::uint64_t executed = 0;      ///< warp instructions
   std::uint64_t skipped_time = 0;  ///< while all warps slept
   bool checked = true;
   bool stopped = false;

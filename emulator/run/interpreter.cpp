@@ -12,7 +12,8 @@ LaneMask lanes_equal(Warp& w, Slot slot, std::uint32_t bits, bool ones) {
   if (bits == 1) return ones ? w.predicate(slot) : ~w.predicate(slot);
   for (int l = 0; l < lane_count; ++l) {
     const std::uint64_t mask = bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
-    const std::uint64_t v = bits == 64 ? w.lanes<std::uint64_t>(slot)[l] : w.lanes<std::uint32_t>(slot)[l];
+    const std::uint64_t v =
+        bits == 64 ? w.lanes<std::uint64_t>(slot)[l] : w.lanes<std::uint32_t>(slot)[l];
     if ((v & mask) == (ones ? mask : 0)) r |= LaneMask{1} << l;
   }
   return r;
@@ -28,8 +29,10 @@ LaneMask settled(Warp& w, const Instruction& i) {
 }
 
 [[gnu::always_inline]] inline LaneMask defined_lanes(Warp& w, const Instruction& i, LaneMask m) {
-  const LaneMask all = w.defined[i.s[0]] & w.defined[i.s[1]] & w.defined[i.s[2]] & w.defined[i.s[3]];
-  if ((m & ~all) == 0) [[likely]] return all;
+  const LaneMask all =
+      w.defined[i.s[0]] & w.defined[i.s[1]] & w.defined[i.s[2]] & w.defined[i.s[3]];
+  if ((m & ~all) == 0) [[likely]]
+    return all;
   switch (i.definedness) {
     case Definedness::bits_and:
     case Definedness::bits_or: return settled(w, i);
@@ -123,7 +126,8 @@ class Runner {
           grid_.executed = executed;
           if (m != 0) execute_one<checked>(w_, i, m);
           ++pc;
-          if (w_.stop) [[unlikely]] break;
+          if (w_.stop) [[unlikely]]
+            break;
           continue;
         case Kind::branch:
           if (m == mask) {
@@ -174,8 +178,9 @@ class Runner {
           ++s.pc;
           return;
         }
-        add_finding(grid_, "trap instruction\n  " + where(grid_, s.pc) + "\n  " +
-                               who(grid_, w_, std::countr_zero(m)),
+        add_finding(grid_,
+                    "trap instruction\n  " + where(grid_, s.pc) + "\n  " +
+                        who(grid_, w_, std::countr_zero(m)),
                     Outcome::launch_failed, Severity::fatal);
         w_.stop = true;
         return;
@@ -214,8 +219,9 @@ class Runner {
     const std::vector<std::uint32_t>& table = grid_.kernel.tables[i.aux];
     const int first = std::countr_zero(m);
     if (index[first] >= table.size()) {
-      add_finding(grid_, "index of an indexed branch is beyond its list of targets\n  " +
-                             where(grid_, s.pc) + "\n  " + who(grid_, w_, first),
+      add_finding(grid_,
+                  "index of an indexed branch is beyond its list of targets\n  " +
+                      where(grid_, s.pc) + "\n  " + who(grid_, w_, first),
                   Outcome::launch_failed, Severity::fatal);
       w_.stop = true;
       return;
@@ -228,7 +234,8 @@ class Runner {
     if (together == m && stay == 0) {
       s.pc = target;
     } else {
-      diverge(w_, together, target, together == m ? s.pc + 1 : s.pc, static_cast<std::uint32_t>(i.imm));
+      diverge(w_, together, target, together == m ? s.pc + 1 : s.pc,
+              static_cast<std::uint32_t>(i.imm));
     }
   }
 

@@ -1,11 +1,10 @@
 // Words for what went wrong, and where.
-#include <fmt/format.h>
-
 #include <bit>
 #include <map>
 
 #include "emulator/lanes/handlers.hpp"
 #include "emulator/run/grid.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -37,18 +36,18 @@ std::array<std::uint32_t, 3> thread_of(const Grid& grid, std::uint32_t linear) {
 std::string global_surroundings(const Grid& grid, std::uint64_t address) {
   const FreedRange freed = grid.memory.freed(address);
   if (freed.size != 0) {
-    return fmt::format("it lies {} bytes into the {}-byte allocation at 0x{:x}, which was freed",
-                       address - freed.base, freed.size, freed.base);
+    return text("it lies ", address - freed.base, " bytes into the ", freed.size,
+                "-byte allocation at 0x", hex(freed.base), ", which was freed");
   }
   const auto a = grid.memory.nearest(address);
   if (!a) return "no live allocation lies at or below it";
   const std::uint64_t offset = address - a->base;
   if (offset < a->bytes.size()) {
-    return fmt::format("it starts {} bytes into the {}-byte allocation at 0x{:x}", offset,
-                       a->bytes.size(), a->base);
+    return text("it starts ", offset, " bytes into the ", a->bytes.size(), "-byte allocation at 0x",
+                hex(a->base));
   }
-  return fmt::format("it lies {} bytes past the end of the {}-byte allocation at 0x{:x}",
-                     offset - a->bytes.size(), a->bytes.size(), a->base);
+  return text("it lies ", offset - a->bytes.size(), " bytes past the end of the ", a->bytes.size(),
+              "-byte allocation at 0x", hex(a->base));
 }
 
 std::string named_surroundings(const std::vector<NamedRange>& names, std::uint64_t offset) {
@@ -58,64 +57,69 @@ std::string named_surroundings(const std::vector<NamedRange>& names, std::uint64
   }
   if (nearest == nullptr) return {};
   const std::uint64_t in = offset - nearest->offset;
-  if (in < nearest->size) return fmt::format("; it starts {} bytes into '{}'", in, nearest->name);
-  return fmt::format("; it lies {} bytes past the end of '{}' ({} bytes)", in - nearest->size,
-                     nearest->name, nearest->size);
+  if (in < nearest->size) return text("; it starts ", in, " bytes into '", nearest->name, "'");
+  return text("; it lies ", in - nearest->size, " bytes past the end of '", nearest->name, "' (",
+              nearest->size, " bytes)");
 }
 
 std::string shared_surroundings(const Grid& grid, std::uint64_t offset) {
   const std::uint64_t fixed = grid.kernel.info.static_shared_bytes;
-  return fmt::format("the block has {} bytes of shared memory ({} static, {} dynamic){}",
-                     grid.shared_bytes, fixed, grid.launch.dynamic_shared_bytes,
-                     named_surroundings(grid.kernel.shared, offset));
+  return text("the block has ", grid.shared_bytes, " bytes of shared memory (", fixed, " static, ",
+              grid.launch.dynamic_shared_bytes, " dynamic)",
+              named_surroundings(grid.kernel.shared, offset));
 }
 
 std::string local_surroundings(const Grid& grid, std::uint64_t offset) {
-  return fmt::format("a thread has {} bytes of local memory{}", grid.kernel.info.local_bytes,
-                     named_surroundings(grid.kernel.local, offset));
+  return text("a thread has ", grid.kernel.info.local_bytes, " bytes of local memory",
+              named_surroundings(grid.kernel.local, offset));
 }
 
 std::string generic_surroundings(const Grid& grid, std::uint64_t address) {
-  if (address - shared_window < window_bytes) return shared_surroundings(grid, address - shared_window);
-  if (address - local_window < window_bytes) return local_surroundings(grid, address - local_window);
+  if (address - shared_window < window_bytes)
+    return shared_surroundings(grid, address - shared_window);
+  if (address - local_window < window_bytes)
+    return local_surroundings(grid, address - local_window);
   return global_surroundings(grid, address);
 }
 
 std::string alignment_note(const Instruction& i, std::uint64_t address, std::uint32_t size) {
   (void)i;
-  return fmt::format("0x{:x} is not a multiple of {}", address, size);
+  return text("0x", hex(address), " is not a multiple of ", size);
 }
 
 std::string describe(const Grid& grid, const Instruction& i, Fault fault, std::uint64_t address,
                      std::uint32_t size) {
   const auto access = [&](std::string_view space, const std::string& around) {
-    return fmt::format("out of bounds: {} bytes of {} memory at 0x{:x}; {}", size, space, address, around);
+    return text("out of bounds: ", size, " bytes of ", space, " memory at 0x", hex(address), "; ",
+                around);
   };
   switch (fault) {
     case Fault::global_bounds: {
       const bool freed = grid.memory.freed(address).size != 0;
-      return fmt::format("{}: {} bytes of global memory at 0x{:x}; {}",
-                         freed ? "use after free" : "out of bounds", size, address,
-                         global_surroundings(grid, address));
+      return text(freed ? "use after free" : "out of bounds", ": ", size,
+                  " bytes of global memory at 0x", hex(address), "; ",
+                  global_surroundings(grid, address));
     }
     case Fault::shared_bounds: return access("shared", shared_surroundings(grid, address));
     case Fault::local_bounds: return access("local", local_surroundings(grid, address));
     case Fault::param_bounds:
-      return access("parameter", fmt::format("the entry has {} bytes of parameters", grid.kernel.info.param_bytes));
+      return access("parameter",
+                    text("the entry has ", grid.kernel.info.param_bytes, " bytes of parameters"));
     case Fault::generic_bounds: return access("generic", generic_surroundings(grid, address));
     case Fault::misaligned:
-      return fmt::format("misaligned: {} bytes at {}", size, alignment_note(i, address, size));
-    case Fault::read_only: return fmt::format("store to read-only memory at 0x{:x}", address);
-    case Fault::undefined_address: return fmt::format("undefined value used as an address (0x{:x})", address);
+      return text("misaligned: ", size, " bytes at ", alignment_note(i, address, size));
+    case Fault::read_only: return text("store to read-only memory at 0x", hex(address));
+    case Fault::undefined_address:
+      return text("undefined value used as an address (0x", hex(address), ")");
     case Fault::undefined_store:
-      return fmt::format("undefined value stored to global memory at 0x{:x}; {}", address,
-                         global_surroundings(grid, address));
+      return text("undefined value stored to global memory at 0x", hex(address), "; ",
+                  global_surroundings(grid, address));
     case Fault::undefined_branch: return "undefined value decides a branch";
     case Fault::undefined_guard: return "undefined value guards an instruction";
     case Fault::undefined_operand:
       return address == 0 ? std::string("undefined value used")
-                          : fmt::format("atomic on memory that nothing wrote, at 0x{:x}; {}", address,
-                                        generic_surroundings(grid, address));
+                          : text("atomic on memory that nothing wrote, at 0x", hex(address), "; ",
+                                 generic_surroundings(grid, address));
     case Fault::none: break;
   }
   return {};
@@ -138,12 +142,12 @@ bool is_undefined_use(Fault fault) { return fault >= Fault::undefined_address; }
 
 std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
   switch (s.wait) {
-    case Wait::barrier: return fmt::format("waits at barrier {}", s.barrier);
+    case Wait::barrier: return text("waits at barrier ", s.barrier);
     case Wait::warp: {
       const Instruction& i = grid.kernel.code[s.pc];
       const auto* masks = reinterpret_cast<const std::uint32_t*>(w.registers + i.s[4] * slot_bytes);
-      return fmt::format("waits for lanes 0x{:08x} of its warp",
-                         masks[std::countr_zero(s.mask)] & w.alive & ~s.mask);
+      return text("waits for lanes 0x", hex(masks[std::countr_zero(s.mask)] & w.alive & ~s.mask, 8),
+                  " of its warp");
     }
     case Wait::sleep: return "sleeps";
     case Wait::none: return "runs";
@@ -152,31 +156,31 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
 }
 
 std::string triple(const std::array<std::uint32_t, 3>& v) {
-  return fmt::format("({}, {}, {})", v[0], v[1], v[2]);
+  return text("(", v[0], ", ", v[1], ", ", v[2], ")");
 }
 
 }  // namespace
 
 std::string where(const Grid& grid, std::uint32_t pc) {
   const Origin& o = grid.kernel.origins[pc];
-  std::string text = fmt::format("kernel {}, line {}: {}", grid.kernel.info.name, o.line,
-                                 source_line(grid, o.line));
-  if (o.phase != 0) text += fmt::format("\n  phase: {}", grid.module.phases[o.phase]);
-  return text;
+  std::string words =
+      text("kernel ", grid.kernel.info.name, ", line ", o.line, ": ", source_line(grid, o.line));
+  if (o.phase != 0) words += text("\n  phase: ", grid.module.phases[o.phase]);
+  return words;
 }
 
 std::string who(const Grid& grid, const Warp& warp, int lane) {
   const std::uint32_t linear = warp.index * lane_count + static_cast<std::uint32_t>(lane);
-  return fmt::format("block {} thread {} (warp {} lane {})", triple(warp.cta->id),
-                     triple(thread_of(grid, linear)), warp.index, lane);
+  return text("block ", triple(warp.cta->id), " thread ", triple(thread_of(grid, linear)),
+              " (warp ", warp.index, " lane ", lane, ")");
 }
 
-void add_finding(Grid& grid, std::string_view text, Outcome outcome, Severity severity) {
+void add_finding(Grid& grid, std::string_view what, Outcome outcome, Severity severity) {
   const bool fatal = severity == Severity::fatal || grid.options.check == Check::fail;
   ++grid.findings;
   if (grid.findings <= most_findings || fatal) {
     if (!grid.result.report.empty()) grid.result.report += "\n";
-    grid.result.report += fmt::format("ptxmill emulator: {}: {}\n", fatal ? "error" : "warning", text);
+    grid.result.report += text("ptxmill emulator: ", fatal ? "error" : "warning", ": ", what, "\n");
   } else if (grid.findings == most_findings + 1) {
     grid.result.report += "\nptxmill emulator: warning: further findings are not listed\n";
   }
@@ -192,9 +196,9 @@ void report_fault(Warp& warp, const Instruction& i, Fault fault, int lane, std::
   const Severity severity = is_undefined_use(fault) ? Severity::finding : Severity::fatal;
   // One instruction is reported once, however many threads and rounds it fails in.
   if (severity == Severity::finding && !grid.reported.emplace(pc, fault).second) return;
-  const std::string text = fmt::format("{}\n  {}\n  {}", describe(grid, i, fault, address, size),
-                                       where(grid, pc), who(grid, warp, lane));
-  add_finding(grid, text, outcome_of(fault), severity);
+  const std::string words = text(describe(grid, i, fault, address, size), "\n  ", where(grid, pc),
+                                 "\n  ", who(grid, warp, lane));
+  add_finding(grid, words, outcome_of(fault), severity);
   warp.stop = grid.stopped;
 }
 
@@ -209,26 +213,27 @@ std::string standing(const Grid& grid, const std::vector<Cta*>& blocks) {
   for (const Cta* cta : blocks) {
     for (const WarpState& w : cta->warps) {
       for (const Split& s : w.splits) {
-        Place& p = places[fmt::format("{}; {}", waiting_for(grid, w, s), where(grid, s.pc))];
+        Place& p = places[text(waiting_for(grid, w, s), "; ", where(grid, s.pc))];
         ++p.count;
         if (p.names.size() < most_names) {
-          p.names.push_back(fmt::format("block {} warp {} lanes 0x{:08x}", triple(cta->id), w.index, s.mask));
+          p.names.push_back(
+              text("block ", triple(cta->id), " warp ", w.index, " lanes 0x", hex(s.mask, 8)));
         }
       }
     }
   }
-  std::string text;
+  std::string out;
   std::size_t lines = 0;
   for (const auto& [place, who_is_there] : places) {
-    if (++lines > most_lines) return text + "  ...\n";
+    if (++lines > most_lines) return out + "  ...\n";
     std::string names;
     for (const std::string& n : who_is_there.names) names += (names.empty() ? "" : "; ") + n;
     if (who_is_there.count > who_is_there.names.size()) {
-      names += fmt::format("; and {} more", who_is_there.count - who_is_there.names.size());
+      names += text("; and ", who_is_there.count - who_is_there.names.size(), " more");
     }
-    text += fmt::format("  {}\n    {}\n", place, names);
+    out += text("  ", place, "\n    ", names, "\n");
   }
-  return text;
+  return out;
 }
 
 std::uint64_t virtual_time(const Warp& warp) { return warp.grid->now(); }

@@ -1,9 +1,8 @@
 // Where lanes and warps wait for one another.
-#include <fmt/format.h>
-
 #include <bit>
 
 #include "emulator/run/grid.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -14,14 +13,14 @@ LaneMask member_mask(WarpState& w, const Instruction& i, int lane) {
 
 const Instruction& at(const Grid& grid, const Split& s) { return grid.kernel.code[s.pc]; }
 
-/// True where the split waits, or is about to, at the instruction `i` with the member mask `members`.
+/// True where the split waits, or is about to, at the instruction `i` with the member mask
+/// `members`.
 bool waits_with(const Grid& grid, WarpState& w, const Split& s, const Instruction& i,
                 LaneMask members) {
   const Instruction& other = at(grid, s);
   // bar.warp.sync pairs with any other; the rest need the very instruction.
   const bool same = i.kind == Kind::warp_barrier ? other.kind == Kind::warp_barrier : &other == &i;
-  return s.wait == Wait::warp && same &&
-         member_mask(w, other, std::countr_zero(s.mask)) == members;
+  return s.wait == Wait::warp && same && member_mask(w, other, std::countr_zero(s.mask)) == members;
 }
 
 /// The lanes of `m` whose member mask is that of its first lane.
@@ -44,9 +43,9 @@ void check_members(Grid& grid, WarpState& w, const Instruction& i, LaneMask m) {
     if ((m >> l & 1u) == 0 || (member_mask(w, i, l) >> l & 1u) != 0) continue;
     const auto pc = static_cast<std::uint32_t>(&i - grid.kernel.code.data());
     add_finding(grid,
-                fmt::format("lane {} executes a warp-level instruction whose membermask 0x{:08x} "
-                            "does not name it\n  {}\n  {}",
-                            l, member_mask(w, i, l), where(grid, pc), who(grid, w, l)),
+                text("lane ", l, " executes a warp-level instruction whose membermask 0x",
+                     hex(member_mask(w, i, l), 8), " does not name it\n  ", where(grid, pc), "\n  ",
+                     who(grid, w, l)),
                 Outcome::launch_failed, Severity::finding);
     w.stop = grid.stopped;
     return;
@@ -189,9 +188,10 @@ void vote(WarpState& w, const Instruction& i, Barrier& b, LaneMask m) {
   b.votes_defined = b.votes_defined && (m & ~w.defined[i.s[2]]) == 0;
 }
 
-void barrier_finding(Grid& grid, WarpState& w, const Instruction& i, int lane, std::string_view what) {
+void barrier_finding(Grid& grid, WarpState& w, const Instruction& i, int lane,
+                     std::string_view what) {
   const auto pc = static_cast<std::uint32_t>(&i - grid.kernel.code.data());
-  add_finding(grid, fmt::format("{}\n  {}\n  {}", what, where(grid, pc), who(grid, w, lane)),
+  add_finding(grid, text(what, "\n  ", where(grid, pc), "\n  ", who(grid, w, lane)),
               Outcome::launch_failed, Severity::finding);
   w.stop = grid.stopped;
 }
@@ -213,9 +213,9 @@ void arrive(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m
   const std::uint32_t threads = w.lanes<std::uint32_t>(i.s[1])[lane];
   if (id > 15 || threads % lane_count != 0) {
     add_finding(grid,
-                fmt::format("barrier {} with {} threads: the number must be below 16 and the count "
-                            "a multiple of 32\n  {}\n  {}",
-                            id, threads, where(grid, s.pc), who(grid, w, lane)),
+                text("barrier ", id, " with ", threads,
+                     " threads: the number must be below 16 and the count a multiple of 32\n  ",
+                     where(grid, s.pc), "\n  ", who(grid, w, lane)),
                 Outcome::launch_failed, Severity::fatal);
     w.stop = true;
     return;
@@ -226,22 +226,22 @@ void arrive(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m
     b.threads = threads;
   } else if (b.threads != threads && grid.checked) {
     barrier_finding(grid, w, i, lane,
-                    fmt::format("barrier {}: this arrival says {} threads, an earlier one {}", id,
-                                threads, b.threads));
+                    text("barrier ", id, ": this arrival says ", threads,
+                         " threads, an earlier one ", b.threads));
     if (w.stop) return;
   }
   if (b.warp_counted[w.index] && grid.checked) {
     barrier_finding(grid, w, i, lane,
-                    fmt::format("barrier {}: the warp arrives twice before the barrier completes", id));
+                    text("barrier ", id, ": the warp arrives twice before the barrier completes"));
     if (w.stop) return;
   }
   vote(w, i, b, m);
   if (static_cast<BarrierAction>(i.aux) == BarrierAction::arrive) {
     if (m != w.alive && grid.checked) {
-      barrier_finding(grid, w, i, lane,
-                      fmt::format("barrier divergence: lanes 0x{:08x} of the warp arrive at barrier {} "
-                                  "without lanes 0x{:08x}",
-                                  m, id, w.alive & ~m));
+      barrier_finding(
+          grid, w, i, lane,
+          text("barrier divergence: lanes 0x", hex(m, 8), " of the warp arrive at barrier ", id,
+               " without lanes 0x", hex(w.alive & ~m, 8)));
       if (w.stop) return;
     }
     b.lanes[w.index] |= w.alive;  // the manual: one thread counts as its whole warp
@@ -269,9 +269,9 @@ bool resolve_divergent_barrier(Grid& grid, Cta& cta, WarpState& w) {
     if (!w.misused_barrier && grid.checked) {
       w.misused_barrier = true;
       barrier_finding(grid, w, i, std::countr_zero(s.mask),
-                      fmt::format("barrier divergence: lanes 0x{:08x} of the warp wait at barrier {} "
-                                  "while lanes 0x{:08x} cannot arrive",
-                                  b.lanes[w.index], s.barrier, missing));
+                      text("barrier divergence: lanes 0x", hex(b.lanes[w.index], 8),
+                           " of the warp wait at barrier ", s.barrier, " while lanes 0x",
+                           hex(missing, 8), " cannot arrive"));
       if (w.stop) return true;
     }
     // The manual: any thread of a warp that executes it counts as the whole warp.

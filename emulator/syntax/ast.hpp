@@ -68,9 +68,9 @@ struct Register {
 /// One element of an initialiser.
 struct InitialValue {
   Position at;
-  std::uint64_t index = 0;  ///< of the element
-  std::string_view symbol;  ///< the address of a variable, plus `bits`; empty for a number
-  bool is_real = false;     ///< `bits` is the pattern of a double
+  std::uint64_t index = 0;    ///< of the element
+  std::string_view symbol;    ///< the address of a variable, plus `bits`; empty for a number
+  bool is_real = false;       ///< `bits` is the pattern of a double
   bool is_pattern32 = false;  ///< `bits` is the pattern of a float
   std::uint64_t bits = 0;
 };
@@ -93,8 +93,8 @@ struct BranchTargets {
   std::vector<Operand> labels;
 };
 
-using Statement = std::variant<Instruction, Label, ScopeOpen, ScopeClose, Register, Variable,
-                               BranchTargets>;
+using Statement =
+    std::variant<Instruction, Label, ScopeOpen, ScopeClose, Register, Variable, BranchTargets>;
 
 struct Function {
   Position at;

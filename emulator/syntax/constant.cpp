@@ -1,10 +1,9 @@
 // Constant expressions: C's operators over s64, u64 and double.
-#include <fmt/format.h>
-
 #include <bit>
 #include <cmath>
 
 #include "emulator/syntax/cursor.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -100,7 +99,7 @@ class ConstantParser {
     if (op == "<=") return boolean(a <= b);
     if (op == ">") return boolean(a > b);
     if (op == ">=") return boolean(a >= b);
-    Cursor::fail(at, fmt::format("Operator '{}' needs integer operands", op));
+    Cursor::fail(at, text("Operator '", op, "' needs integer operands"));
   }
 
   static Constant apply_integer(std::string_view op, Position at, const Constant& left,

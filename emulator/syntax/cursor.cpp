@@ -1,6 +1,5 @@
 #include "emulator/syntax/cursor.hpp"
-
-#include <fmt/format.h>
+#include "emulator/text.hpp"
 
 #include <algorithm>
 
@@ -23,7 +22,7 @@ bool Cursor::accept(std::string_view text) {
 }
 
 const Token& Cursor::expect(std::string_view text) {
-  if (!at(text)) fail(fmt::format("expected '{}'", text));
+  if (!at(text)) fail(emu::text("expected '", text, "'"));
   return next();
 }
 
@@ -34,8 +33,8 @@ std::string_view Cursor::identifier() {
 
 void Cursor::fail(std::string_view message) const {
   const Token& t = peek();
-  if (t.kind == TokenKind::end) fail(t.at, fmt::format("Unexpected end of text: {}", message));
-  fail(t.at, fmt::format("Parsing error near '{}': {}", t.text.substr(0, 40), message));
+  if (t.kind == TokenKind::end) fail(t.at, text("Unexpected end of text: ", message));
+  fail(t.at, text("Parsing error near '", t.text.substr(0, 40), "': ", message));
 }
 
 void Cursor::fail(Position at, std::string message) { throw SyntaxError{at, std::move(message)}; }

@@ -1,13 +1,12 @@
 #include "emulator/syntax/diagnostics.hpp"
-
-#include <fmt/format.h>
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 
 void Diagnostics::error(Position at, std::string_view message) {
   ++errors_;
-  lines_ += fmt::format("ptxas application ptx input, line {}; error   : {} (column {})\n", at.line,
-                        message, at.column);
+  lines_ += emu::text("ptxas application ptx input, line ", at.line, "; error   : ", message,
+                 " (column ", at.column, ")\n");
 }
 
 void Diagnostics::unsupported(Position at, std::string_view message) {

@@ -1,6 +1,5 @@
 #include "emulator/syntax/lexer.hpp"
-
-#include <fmt/format.h>
+#include "emulator/text.hpp"
 
 #include <bit>
 #include <charconv>
@@ -137,12 +136,13 @@ class Lexer {
     t.kind = TokenKind::punctuation;
     const char c = peek();
     const char next = peek(1);
-    const bool doubled = (c == next && (c == '<' || c == '>' || c == '=' || c == '&' || c == '|')) ||
-                         (next == '=' && (c == '<' || c == '>' || c == '!'));
+    const bool doubled =
+        (c == next && (c == '<' || c == '>' || c == '=' || c == '&' || c == '|')) ||
+        (next == '=' && (c == '<' || c == '>' || c == '!'));
     constexpr std::string_view known = "()[]{}<>,;:+-*/%!~&|^=@?.";
     if (known.find(c) == std::string_view::npos || c == '\0') {
-      fail(t.at, fmt::format("Parsing error: unexpected character (code {})",
-                             static_cast<unsigned>(static_cast<unsigned char>(c))));
+      fail(t.at, text("Parsing error: unexpected character (code ",
+                      static_cast<unsigned>(static_cast<unsigned char>(c)), ")"));
     }
     at_ += doubled ? 2 : 1;
   }
@@ -169,7 +169,7 @@ class Lexer {
       t.bits = t.bits << 4 | static_cast<std::uint64_t>(digit_value(peek()));
     }
     if (n != digits || is_word(peek())) {
-      fail(t.at, fmt::format("Hexadecimal floating point literal must have {} digits", digits));
+      fail(t.at, text("Hexadecimal floating point literal must have ", digits, " digits"));
     }
   }
 

@@ -32,8 +32,8 @@ struct Token {
 };
 
 struct TokenStream {
-  std::vector<Token> tokens;               ///< closed by one of kind `end`
-  std::vector<std::string_view> banners;   ///< names of "// ---- name" comments, in order
+  std::vector<Token> tokens;              ///< closed by one of kind `end`
+  std::vector<std::string_view> banners;  ///< names of "// ---- name" comments, in order
 };
 
 /// Tokens of `text`, which must outlive them. Throws SyntaxError.

@@ -1,9 +1,8 @@
 // Declarations of registers, variables and parameters.
-#include <fmt/format.h>
-
 #include <bit>
 
 #include "emulator/syntax/cursor.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -25,7 +24,7 @@ std::uint64_t parse_align(Cursor& in) {
   const Position at = in.peek().at;
   const std::uint64_t align = parse_size(in);
   if (!std::has_single_bit(align) || align > 4096) {
-    Cursor::fail(at, fmt::format("Alignment {} is not a power of two up to 4096", align));
+    Cursor::fail(at, text("Alignment ", align, " is not a power of two up to 4096"));
   }
   return align;
 }
@@ -100,8 +99,9 @@ class InitialiserParser {
     ast::InitialValue v;
     v.at = in_.peek().at;
     v.index = index_++;
-    if (out_.values.size() >= max_initial_values || (out_.elements != 0 && v.index >= out_.elements)) {
-      Cursor::fail(v.at, fmt::format("Too many initial values for '{}'", out_.name));
+    if (out_.values.size() >= max_initial_values ||
+        (out_.elements != 0 && v.index >= out_.elements)) {
+      Cursor::fail(v.at, text("Too many initial values for '", out_.name, "'"));
     }
     if (in_.peek().kind == TokenKind::identifier && !in_.at("WARP_SZ")) {
       const bool generic = in_.at("generic") && in_.peek(1).is("(");
@@ -218,7 +218,7 @@ std::vector<ast::Statement> parse_declaration(Cursor& in, bool external) {
       }
       InitialiserParser(in, v, std::move(dims)).parse();
     } else if (open && !external) {
-      Cursor::fail(v.at, fmt::format("Array '{}' has no size", v.name));
+      Cursor::fail(v.at, text("Array '", v.name, "' has no size"));
     }
     out.emplace_back(std::move(v));
   } while (in.accept(","));

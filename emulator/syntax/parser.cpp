@@ -1,10 +1,9 @@
 #include "emulator/syntax/parser.hpp"
 
-#include <fmt/format.h>
-
 #include <charconv>
 
 #include "emulator/syntax/cursor.hpp"
+#include "emulator/text.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -43,7 +42,7 @@ class ModuleParser {
     const int major = dot == std::string_view::npos ? -1 : to_int(t.text.substr(0, dot), -1);
     const int minor = dot == std::string_view::npos ? -1 : to_int(t.text.substr(dot + 1), -1);
     if (t.kind != TokenKind::real64 || major < 0 || major > 99 || minor < 0 || minor > 9) {
-      Cursor::fail(t.at, fmt::format("Malformed .version '{}'", t.text.substr(0, 20)));
+      Cursor::fail(t.at, text("Malformed .version '", t.text.substr(0, 20), "'"));
     }
     out_.version = major * 10 + minor;
   }
@@ -59,7 +58,7 @@ class ModuleParser {
       out_.target.sm = to_int(name, 0);
     }
     if (out_.target.sm < 10) {
-      Cursor::fail(t.at, fmt::format("Unknown target '{}'", t.text.substr(0, 20)));
+      Cursor::fail(t.at, text("Unknown target '", t.text.substr(0, 20), "'"));
     }
     while (in_.accept(",")) in_.identifier();
   }
@@ -142,7 +141,7 @@ class ModuleParser {
   std::uint64_t bounded_size(std::uint64_t most) {
     const Position at = in_.peek().at;
     const std::uint64_t n = parse_size(in_);
-    if (n == 0 || n > most) Cursor::fail(at, fmt::format("Value {} out of range", n));
+    if (n == 0 || n > most) Cursor::fail(at, text("Value ", n, " out of range"));
     return n;
   }
 

@@ -60,12 +60,15 @@ void Kernel::for_range(const std::string& name, const In<u32>& first, const In<u
   const bool constant_bounds = first.is_literal() && last.is_literal();
   if (constant_bounds && first.operand.integer >= last.operand.integer)
     throw BuildError(where, "the loop '" + name + "' never runs");
+  if (step.is_literal() && step.operand.integer == 0)
+    throw BuildError(where, "the loop '" + name + "' never ends: its step is 0");
   const auto again = [&](Op op) {
     return record<u32, pred>(recorder, op, {Operand::of(counter), last.operand}, where).id();
   };
   if (!constant_bounds) recorder.branch(end, again(Op::setp_ge), false, where);
   recorder.place_label(loop);
-  recorder.open_scope(level);
+  recorder.open_loop();
+  recorder.narrow_scope(level, where);
   const auto divides = [&](const Operand& o) {
     return o.kind == Operand::Kind::reg ? recorder.reg(o.reg).divisor
                                         : static_cast<std::uint32_t>(o.integer & -o.integer);
@@ -85,9 +88,10 @@ void Kernel::while_(const std::string& name, const std::function<Pred()>& condit
   const std::string loop = recorder.claim_label(name + "_loop", where);
   const std::string end = recorder.claim_label(name + "_end", where);
   recorder.place_label(loop);
+  recorder.open_loop();
   const Pred go = condition();
   recorder.branch(end, go.id(), true, where);
-  recorder.open_scope(go.uniform());
+  recorder.narrow_scope(go.uniform(), where);
   body();
   recorder.close_scope();
   recorder.branch(loop, no_reg, false, where);

@@ -61,12 +61,31 @@ class Kernel : public Methods {
     v = initial;
     return v;
   }
+  /// The same, holding nothing until it is assigned.
+  template <class T>
+  Var<T> var(const std::string& name, Level level = Level::thread, Where where = Where::here()) {
+    return {recorder, recorder.variable(T::type, name, level, where)};
+  }
+  /// A variable as the value that it holds until its next assignment.
+  template <class T>
+  Val<T> present(const Var<T>& v) {
+    return {recorder, v.id()};
+  }
   /// `count` variables, name0, name1, ..., all starting at `initial`.
   template <class T>
   std::vector<Var<T>> array(const std::string& name, int count, const In<T>& initial) {
     std::vector<Var<T>> v;
     v.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) v.push_back(var<T>(name + std::to_string(i), initial));
+    return v;
+  }
+  /// The same, holding nothing until each is assigned.
+  template <class T>
+  std::vector<Var<T>> array(const std::string& name, int count, Where where = Where::here()) {
+    std::vector<Var<T>> v;
+    v.reserve(static_cast<std::size_t>(count));
+    for (int i = 0; i < count; ++i)
+      v.push_back(var<T>(name + std::to_string(i), Level::thread, where));
     return v;
   }
   /// Reads a register as another type of the same size and register class, without an instruction.

@@ -12,8 +12,7 @@ namespace ptxmill::ptx {
 
 /// The row takes operands of type T (or of the untyped type of its size).
 template <Op op, class T>
-concept Legal = isa::row(op)
-.types.contains(T::type) || isa::row(op).types.contains(isa::bits_type(T::type));
+concept Legal = isa::suffix_for(isa::row(op), T::type).has_value();
 /// The row takes exactly T, as conversions do.
 template <Op op, class T>
 concept LegalResult = isa::row(op)

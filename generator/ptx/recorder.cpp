@@ -116,7 +116,9 @@ void Recorder::assign(RegId variable, const Operand& value, bool may_take_over, 
                                 std::string(name(given)));
   if (from_reg && may_take_over && reg(value.reg).name.empty() && !lines_.empty()) {
     Line& last = lines_.back();
-    RegId* const result = last.guard == guard_ && last.guard_negated == guard_negated_
+    const bool same_guard = last.guard == guard_ && last.guard_negated == guard_negated_;
+    // One instruction cannot write a variable twice.
+    RegId* const result = same_guard && result_slot(last, variable) == nullptr
                               ? result_slot(last, value.reg)
                               : nullptr;
     if (result != nullptr &&
@@ -150,12 +152,11 @@ void Recorder::emit(Op op, isa::Type type, std::vector<Operand> operands, Where 
   settle_order(sources);
   Line line;
   if (!row.types.empty()) {
-    bool legal = false;
-    const isa::Type suffix = isa::suffix_for(row.types, type, &legal);
-    if (!legal)
+    const std::optional<isa::Type> suffix = isa::suffix_for(row, type);
+    if (!suffix)
       throw BuildError(where, std::string(row.spelling) + " has no form for ." +
                                   std::string(isa::spelling(type)));
-    line.suffix = "." + std::string(isa::spelling(suffix));
+    line.suffix = "." + std::string(isa::spelling(*suffix));
   }
   need(row, where);
   check_control(row, where);
@@ -165,6 +166,11 @@ void Recorder::emit(Op op, isa::Type type, std::vector<Operand> operands, Where 
         (o.kind == Operand::Kind::shared && op != Op::mov_address))
       check_address(row, type, o, where);
   settle_results(row, operands);
+  for (Scope& scope : scopes_)
+    if (row.needs > scope.needs) {
+      scope.needs = row.needs;
+      scope.neediest = std::string(row.spelling) + " at " + where.text();
+    }
   line.kind = Line::Kind::instruction;
   line.op = op;
   line.guard = guard_;

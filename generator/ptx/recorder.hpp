@@ -122,6 +122,11 @@ class Recorder {
   void close_phase();
   /// Opens a region that runs under a condition of the given uniformity.
   void open_scope(Level condition);
+  /// Opens the region that a loop repeats; narrow_scope says how uniform its condition is.
+  void open_loop();
+  /// Control in the innermost scope is from here on only as uniform as a condition. Refused where
+  /// the scope is a loop, whose earlier instructions will run again, that needs more.
+  void narrow_scope(Level condition, Where where);
   void close_scope();
   void place_label(const std::string& label);
   /// Claims a label; refuses one that is taken or malformed. Returns it as printed.
@@ -160,6 +165,10 @@ class Recorder {
     int id;
     Level level;
     int phase;
+    bool loop = false;
+    // What the instructions so far need, and the one that needs most.
+    Level needs = Level::thread;
+    std::string neediest;
   };
 
   void need(const isa::Row& row, Where where);
@@ -168,6 +177,7 @@ class Recorder {
   void check_address(const isa::Row& row, isa::Type type, const Operand& address,
                      Where where) const;
   void check_control(const isa::Row& row, Where where) const;
+  void check_repetition(const Scope& scope, Level condition, Where where) const;
   void check_name(const std::string& name, isa::Type type, int phase, Where where);
   static RegId* result_slot(Line& line, RegId value);
   const Register* fresh_register(const Operand& operand) const;

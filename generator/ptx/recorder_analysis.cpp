@@ -13,7 +13,10 @@ Level Recorder::sources_level(const isa::Row& row, const std::vector<Operand>& o
   const std::string_view s = row.spelling;
   if (s.starts_with("vote") || s.starts_with("redux")) return Level::warp;
   if (row.effect == isa::Effect::atomic || row.effect == isa::Effect::timer) return Level::thread;
-  if (row.op == Op::activemask) return Level::thread;
+  // Each thread reads what is there when it comes by.
+  if (row.op == Op::activemask || row.op == Op::ld_volatile_global ||
+      row.op == Op::ld_acquire_gpu || row.op == Op::ld_relaxed_gpu)
+    return Level::thread;
   Level level = Level::grid;
   const bool broadcast = row.op == Op::shfl_sync_idx;
   for (std::size_t i = 1; i < operands.size(); ++i) {

@@ -66,6 +66,15 @@ void Recorder::check_control(const isa::Row& row, Where where) const {
                                 std::string(name(here)));
 }
 
+void Recorder::check_repetition(const Scope& scope, Level condition, Where where) const {
+  if (scope.loop && scope.needs > condition)
+    throw BuildError(where, scope.neediest + " must be executed by the whole " +
+                                std::string(name(scope.needs)) +
+                                ", and stands in a loop that threads leave under a condition which "
+                                "is uniform only across the " +
+                                std::string(name(condition)));
+}
+
 void Recorder::check_address(const isa::Row& row, isa::Type type, const Operand& address,
                              Where where) const {
   const std::span<const isa::OperandRule> rules = isa::operands(row.shape);

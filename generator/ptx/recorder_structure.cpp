@@ -14,6 +14,17 @@ void check_text(const std::string& text, Where where) {
     if (c < 32 || c > 126) throw BuildError(where, "\"" + text + "\" is not printable ASCII");
 }
 
+/// What stands as a variable's name in the PTX.
+void check_symbol(const std::string& name, Where where) {
+  const auto word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  if (name.empty() || !std::all_of(name.begin(), name.end(), word) ||
+      (name[0] >= '0' && name[0] <= '9'))
+    throw BuildError(where,
+                     "'" + name + "' is no name: a letter, then letters, digits and '_' are");
+}
+
 }  // namespace
 
 // ---- structure
@@ -38,6 +49,16 @@ void Recorder::close_phase() {
 
 void Recorder::open_scope(Level condition) {
   scopes_.push_back({++next_scope_, std::min(control_level(), condition), phase()});
+}
+
+void Recorder::open_loop() {
+  open_scope(Level::grid);
+  scopes_.back().loop = true;
+}
+
+void Recorder::narrow_scope(Level condition, Where where) {
+  check_repetition(scopes_.back(), condition, where);
+  scopes_.back().level = std::min(scopes_.back().level, condition);
 }
 
 void Recorder::close_scope() { scopes_.pop_back(); }
@@ -73,7 +94,12 @@ void Recorder::early_exit(RegId condition, bool negated, Where where) {
   emit(Op::ret, isa::Type::b32, {}, where);
   lines_.back().guard = condition;
   lines_.back().guard_negated = negated;
-  for (Scope& scope : scopes_) scope.level = std::min(scope.level, reg(condition).uniform);
+  // Within a branch, only the threads that took it leave.
+  const Level level = std::min(reg(condition).uniform, control_level());
+  for (Scope& scope : scopes_) {
+    check_repetition(scope, level, where);
+    scope.level = std::min(scope.level, level);
+  }
 }
 
 void Recorder::open_guard(RegId condition, bool negated, Where where) {
@@ -104,6 +130,7 @@ void Recorder::comment(const std::string& text, Where where) {
 
 int Recorder::shared_array(const std::string& name, isa::Type type, std::int64_t count, int align,
                            Where where) {
+  check_symbol(name, where);
   const int natural = isa::bits(type) / 8;
   if (count <= 0) throw BuildError(where, "shared array '" + name + "' has no elements");
   if (!std::has_single_bit(static_cast<unsigned>(align)) || align < natural || align > 1024)

@@ -188,16 +188,22 @@ class In : public Operators<T> {
   template <LiteralFor<T> L>
   In(L literal, Where w = Where::here()) : where(w) {
     if constexpr (is_real<T>) {
-      operand = Operand::literal(static_cast<double>(literal), T::type);
+      const auto value = static_cast<double>(literal);
+      if (T::type == isa::Type::f32 && std::isfinite(value) &&
+          std::isinf(static_cast<float>(value)))
+        throw BuildError(w, "the constant " + std::to_string(value) + " does not fit .f32");
+      operand = Operand::literal(value, T::type);
     } else {
       constexpr int width = isa::bits(T::type);
       const auto wide = static_cast<std::int64_t>(literal);
-      const std::int64_t low =
-          isa::is_signed(T::type) || width == 64 ? -(std::int64_t{1} << (width - 1)) : 0;
-      if (width < 64 && (wide < low || wide >= (std::int64_t{1}
-                                                << (isa::is_signed(T::type) ? width - 1 : width))))
-        throw BuildError(w, "the constant " + std::to_string(wide) + " does not fit ." +
-                                std::string(isa::spelling(T::type)));
+      if constexpr (width < 64) {
+        constexpr int value_bits = isa::is_signed(T::type) ? width - 1 : width;
+        const std::int64_t low =
+            isa::is_signed(T::type) ? -(std::int64_t{1} << value_bits) : std::int64_t{0};
+        if (wide < low || wide >= (std::int64_t{1} << value_bits))
+          throw BuildError(w, "the constant " + std::to_string(wide) + " does not fit ." +
+                                  std::string(isa::spelling(T::type)));
+      }
       operand = Operand::literal(wide, T::type);
     }
   }

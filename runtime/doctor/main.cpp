@@ -3,8 +3,8 @@
 //
 //   ptxmill-doctor [--json] [LIBRARY_DIRECTORY]
 //
-// Exit codes: 0 ok; 2 bad usage or a library that cannot be read; 3 there is no driver, no device, or
-// a kernel that no device can run.
+// Exit codes: 0 ok; 2 bad usage or a library that cannot be read; 3 there is no driver, no device,
+// or a kernel that no device can run.
 #include <cstdio>
 #include <exception>
 #include <fstream>

@@ -35,9 +35,9 @@ std::vector<fs::path> own_directories() {
   return result;
 }
 
-/// Where the emulated driver may lie: beside the binary, where an installation puts it, in the build
-/// tree that the binary is part of (which may have been carried elsewhere), and last by its bare
-/// name, for which the loader searches the run path and LD_LIBRARY_PATH.
+/// Where the emulated driver may lie: beside the binary, where an installation puts it, in the
+/// build tree that the binary is part of (which may have been carried elsewhere), and last by its
+/// bare name, for which the loader searches the run path and LD_LIBRARY_PATH.
 std::vector<std::string> emulator_candidates() {
   constexpr int levels_up = 5;
   std::vector<std::string> result;
@@ -51,6 +51,7 @@ std::vector<std::string> emulator_candidates() {
     fs::path ancestor = directory;
     for (int i = 0; i < levels_up && ancestor.has_relative_path(); ++i) {
       offer(ancestor / "emulator" / emulator_name);
+      offer(ancestor / "emulator" / "driver" / emulator_name);
       ancestor = ancestor.parent_path();
     }
   }

@@ -47,8 +47,8 @@ struct Driver {
 #include "runtime/driver/entry_points.def"
 #undef PTXMILL_ENTRY
 
-  std::string path;  ///< what was loaded
-  int version = 0;   ///< as cuDriverGetVersion counts; 0 where that failed
+  std::string path;                      ///< what was loaded
+  int version = 0;                       ///< as cuDriverGetVersion counts; 0 where that failed
   Result initialised = Result::success;  ///< what cuInit returned
 };
 

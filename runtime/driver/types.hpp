@@ -140,8 +140,8 @@ struct LaunchConfig {
 /// CUmemPool_attribute
 enum class MemoryPoolAttribute : int { release_threshold = 4 };
 
-/// CUtensorMap: opaque, passed to a kernel by value. cuda.h aligned it to 64 bytes before version 13,
-/// and to 128 since.
+/// CUtensorMap: opaque, passed to a kernel by value. cuda.h aligned it to 64 bytes before version
+/// 13, and to 128 since.
 struct alignas(128) TensorMap {
   std::uint64_t opaque[16];
 };

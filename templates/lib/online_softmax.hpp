@@ -12,7 +12,8 @@ namespace ptxmill::kernels {
 /// Gimelshein, "Online normalizer calculation for softmax", 2018, algorithm 3). Weights are powers
 /// of two of score * scale * log2(e) - maximum: the scale costs no instruction of its own, and the
 /// power is the hardware's (2 units in the last place, subnormals are 0). A score of -inf has
-/// weight 0; a row of nothing else has sum 0 and a log-sum-exp of -inf. NaN scores make the row NaN.
+/// weight 0; a row of nothing else has sum 0 and a log-sum-exp of -inf. NaN scores make the row
+/// NaN.
 class OnlineSoftmax {
  public:
   /// What a tile did to one row: the weights of its scores under the new maximum, and the factor

@@ -1,5 +1,6 @@
 // Launches: shapes, parameters, attributes, faults.
 #include <array>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 
@@ -160,6 +161,30 @@ TEST_CASE("launch attributes") {
              CUDA_ERROR_INVALID_VALUE);
   CHECK_CODE(cuLaunchKernelEx(nullptr, poke, nullptr, nullptr), CUDA_ERROR_INVALID_VALUE);
   CHECK_OK(cuCtxSynchronize());
+}
+
+TEST_CASE("clusters that run at a time") {
+  Session session({{"PTXMILL_EMU_SMS", "36"}});
+  const CUfunction poke = session.kernel("poke");
+  CUlaunchAttribute attribute = cluster(8, 1, 1);
+  CUlaunchConfig config = {};
+  config.gridDimX = 64;
+  config.gridDimY = config.gridDimZ = config.blockDimY = config.blockDimZ = 1;
+  config.blockDimX = 1024;  // two blocks on a multiprocessor
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  int n = -1;
+  CHECK_OK(cuOccupancyMaxActiveClusters(&n, poke, &config));
+  CHECK(n == 4 + 4 + 1);  // 16, 16 and 4 multiprocessors
+  config.numAttrs = 0;
+  CHECK_OK(cuOccupancyMaxActiveClusters(&n, poke, &config));
+  CHECK(n == 72);
+  attribute = cluster(9, 1, 1);
+  config.numAttrs = 1;
+  CHECK_CODE(cuOccupancyMaxActiveClusters(&n, poke, &config), CUDA_ERROR_INVALID_CLUSTER_SIZE);
+  CHECK_CODE(cuOccupancyMaxActiveClusters(nullptr, poke, &config), CUDA_ERROR_INVALID_VALUE);
+  CHECK_CODE(cuOccupancyMaxActiveClusters(&n, poke, nullptr), CUDA_ERROR_INVALID_VALUE);
+  CHECK_CODE(cuOccupancyMaxActiveClusters(&n, nullptr, &config), CUDA_ERROR_INVALID_HANDLE);
 }
 
 TEST_CASE("older devices have no clusters") {

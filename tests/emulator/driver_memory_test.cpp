@@ -127,6 +127,31 @@ TEST_CASE("copies move bytes and check their ranges") {
   CHECK_CODE(cuMemcpyDtoH_v2(out.data(), a, 4), CUDA_ERROR_INVALID_VALUE);
 }
 
+TEST_CASE("what was never written stays so through copies on the device") {
+  Session session;
+  const CUfunction branch = session.kernel("branch");
+  const CUdeviceptr undefined = allocate(8), copy = allocate(8);
+  const std::uint32_t zeros[2] = {0, 0};
+  CUresult expected = CUDA_SUCCESS;
+  REQUIRE_OK(cuMemcpyHtoD_v2(copy, zeros, 8));
+  SUBCASE("the host wrote it") {}
+  SUBCASE("an undefined word was copied over it") {
+    REQUIRE_OK(cuMemcpyDtoD_v2(copy, undefined, 4));
+    expected = CUDA_ERROR_LAUNCH_FAILED;
+  }
+  SUBCASE("the undefined word is the other one") {
+    REQUIRE_OK(cuMemcpyDtoD_v2(copy + 4, undefined + 4, 4));
+  }
+  SUBCASE("a defined word was copied to it") {
+    REQUIRE_OK(cuMemcpyDtoD_v2(copy, undefined, 8));
+    REQUIRE_OK(cuMemsetD32_v2(undefined, 0, 1));
+    REQUIRE_OK(cuMemcpyDtoD_v2(copy, undefined, 4));
+  }
+  CHECK_OK(launch_one(branch, nullptr, copy));
+  CHECK_CODE(cuCtxSynchronize(), expected);
+  if (expected == CUDA_SUCCESS) CHECK(read_word(copy) == 7);
+}
+
 TEST_CASE("fills write bytes and words") {
   const Session session;
   const CUdeviceptr a = allocate(64);

@@ -53,7 +53,7 @@ class Environment {
 };
 
 /// Kernels that the tests launch. `poke` stores a word, `increment` and `twice` change one in
-/// place, `sum` adds two, `fail` traps.
+/// place, `sum` adds two, `branch` stores 7 where a word is 0, `spin` never ends, `fail` traps.
 inline constexpr const char* kernels_ptx = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -102,6 +102,27 @@ inline constexpr const char* kernels_ptx = R"(.version 7.0
   add.u32 %v2, %v0, %v1;
   st.global.u32 [%p0], %v2;
   ret;
+}
+
+.visible .entry branch(.param .u64 p)
+{
+  .reg .pred %q0;
+  .reg .u64 %p0;
+  .reg .u32 %v<2>;
+  ld.param.u64 %p0, [p];
+  ld.global.u32 %v0, [%p0];
+  setp.ne.u32 %q0, %v0, 0;
+  @%q0 bra done;
+  mov.u32 %v1, 7;
+  st.global.u32 [%p0], %v1;
+done:
+  ret;
+}
+
+.visible .entry spin()
+{
+again:
+  bra again;
 }
 
 .visible .entry fail()

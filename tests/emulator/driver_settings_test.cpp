@@ -1,4 +1,8 @@
 // The environment: malformed settings, injected failures.
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
 #include "tests/emulator/driver_session.hpp"
 
 namespace ptxmill::emu::driver_test {
@@ -89,6 +93,32 @@ TEST_CASE("cuInit can be made to fail") {
   int n = 0;
   CHECK_CODE(cuInit(0), CUDA_ERROR_NO_DEVICE);
   CHECK_CODE(cuDeviceGetCount(&n), CUDA_ERROR_NOT_INITIALIZED);
+}
+
+TEST_CASE("the check level decides what a finding does, and the report file where it goes") {
+  const std::string report = "driver_settings_test.report";
+  for (const char* level : {"off", "warn", "fail"}) {
+    CAPTURE(std::string(level));
+    std::remove(report.c_str());
+    {
+      Session session({{"PTXMILL_EMU_CHECK", level}, {"PTXMILL_EMU_REPORT", report.c_str()}});
+      const CUdeviceptr undefined = allocate(4);
+      CHECK_OK(launch_one(session.kernel("branch"), nullptr, undefined));
+      const bool fails = std::string(level) == "fail";
+      CHECK_CODE(cuCtxSynchronize(), fails ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS);
+    }
+    std::ifstream file(report);
+    std::stringstream text;
+    text << file.rdbuf();
+    CHECK((text.str().find("branch") != std::string::npos) == (std::string(level) != "off"));
+  }
+  std::remove(report.c_str());
+}
+
+TEST_CASE("the instruction budget ends what would not end") {
+  Session session({{"PTXMILL_EMU_INSTRUCTION_BUDGET", "1000"}});
+  CHECK_OK(cuLaunchKernel(session.kernel("spin"), 1, 1, 1, 1, 1, 1, 0, nullptr, nullptr, nullptr));
+  CHECK_CODE(cuCtxSynchronize(), CUDA_ERROR_LAUNCH_TIMEOUT);
 }
 
 TEST_CASE("a reset forgets everything") {

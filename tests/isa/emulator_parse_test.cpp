@@ -14,14 +14,16 @@ namespace {
 std::string refusal(const Header& header, const std::string& entry, const std::string& name) {
   std::string log;
   bool unsupported = false;
-  const auto program = emu::Program::parse(text(header) + entry, emu::Machine{}, &log, &unsupported);
+  const auto program =
+      emu::Program::parse(text(header) + entry, emu::Machine{}, &log, &unsupported);
   if (program == nullptr) return log.empty() ? "refused without a reason" : log;
   return program->find(name) == nullptr ? "the entry is not found" : "";
 }
 
 TEST_CASE("the emulator takes every row with each of its types") {
   for (const Instance& i : instances()) {
-    const std::string said = refusal(lowest_header(i.row().target, i.row().ptx), kernel_text(i), i.name());
+    const std::string said =
+        refusal(lowest_header(i.row().target, i.row().ptx), kernel_text(i), i.name());
     CHECK_MESSAGE(said.empty(), i.spelling() << ": " << said);
   }
 }

@@ -98,17 +98,19 @@ std::string declarations(const std::vector<Type>& types, char letter) {
 std::string load(Type type, std::size_t k) {
   if (type != Type::pred)
     return fmt::format("    ld.global.{} %a{}, [%in+{}];\n", moved(type), k, 8 * k);
-  return fmt::format("    ld.global.u32 %word, [%in+{}];\n    setp.ne.u32 %a{}, %word, 0;\n", 8 * k, k);
+  return fmt::format("    ld.global.u32 %word, [%in+{}];\n    setp.ne.u32 %a{}, %word, 0;\n", 8 * k,
+                     k);
 }
 
 std::string store(Type type, std::size_t k) {
   if (type != Type::pred)
     return fmt::format("    st.global.{} [%out+{}], %d{};\n", moved(type), 8 * k, k);
-  return fmt::format("    selp.u32 %word, 1, 0, %d{};\n    st.global.u32 [%out+{}], %word;\n", k, 8 * k);
+  return fmt::format("    selp.u32 %word, 1, 0, %d{};\n    st.global.u32 [%out+{}], %word;\n", k,
+                     8 * k);
 }
 
-std::string entry(const std::string& name, const std::vector<Type>& from, const std::vector<Type>& to,
-                  const std::string& instruction) {
+std::string entry(const std::string& name, const std::vector<Type>& from,
+                  const std::vector<Type>& to, const std::string& instruction) {
   std::string text = fmt::format(
       ".visible .entry {}(\n    .param .u64 p_in, .param .u64 p_out, .param .u32 p_count,\n"
       "    .param .align 16 .b8 p_cell[16])\n{{\n"
@@ -151,13 +153,15 @@ std::vector<Instance> instances(isa::Op op) {
   const isa::Row& row = isa::row(op);
   std::vector<Instance> all;
   // A barrier's count of threads is a multiple of a warp's.
-  if (row.types.empty()) return {{.op = op, .immediate = row.shape == isa::Shape::barrier_count ? 32 : 0}};
+  if (row.types.empty())
+    return {{.op = op, .immediate = row.shape == isa::Shape::barrier_count ? 32 : 0}};
   for (int t = 0; t < isa::type_count; ++t) {
     const Type type = static_cast<Type>(t);
     if (!row.types.contains(type)) continue;
     if (row.from.empty()) all.push_back({op, type});
     for (int f = 0; f < isa::type_count; ++f)
-      if (const Type from = static_cast<Type>(f); isa::converts(row, type, from)) all.push_back({op, type, from});
+      if (const Type from = static_cast<Type>(f); isa::converts(row, type, from))
+        all.push_back({op, type, from});
   }
   return all;
 }
@@ -186,7 +190,8 @@ std::vector<Type> results(const Instance& instance) { return register_types(inst
 Header lowest_header(isa::TargetRule target, int ptx) {
   const bool exact = target.kind == isa::TargetRule::Kind::exactly;
   const int sm = exact ? target.sm : std::max(80, target.sm);
-  return {fmt::format("sm_{}{}", sm, exact ? "a" : ""), std::max(ptx, isa::ptx_for_target(sm, exact))};
+  return {fmt::format("sm_{}{}", sm, exact ? "a" : ""),
+          std::max(ptx, isa::ptx_for_target(sm, exact))};
 }
 
 std::string text(const Header& header) {
@@ -199,7 +204,9 @@ std::string kernel_text(const Instance& instance) {
                instance.spelling() + " " + operand_text(instance));
 }
 
-std::string name(const isa::SpecialRegister& special) { return "special" + underscored(special.spelling); }
+std::string name(const isa::SpecialRegister& special) {
+  return "special" + underscored(special.spelling);
+}
 
 std::string kernel_text(const isa::SpecialRegister& special) {
   return entry(name(special), {}, {special.type},

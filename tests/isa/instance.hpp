@@ -1,5 +1,6 @@
 // Every way to write a row of the instruction table, and the PTX of a kernel around each: written
-// from the operand shapes alone, without the builder, so that the two can be held against each other.
+// from the operand shapes alone, without the builder, so that the two can be held against each
+// other.
 #pragma once
 
 #include <string>
@@ -48,9 +49,10 @@ Header lowest_header(isa::TargetRule target, int ptx);
 std::string text(const Header& header);
 
 /// An entry that executes the instruction once a case:
-/// (.u64 p_in, .u64 p_out, .u32 p_count, .b8 p_cell[16]). Case i reads source k from the 8-byte cell
-/// p_in[i * sources + k], and writes result k to p_out[i * results + k]; a predicate travels as a
-/// 32-bit 0 or 1. Where the instruction has an address, it is that of p_out, or of a shared array.
+/// (.u64 p_in, .u64 p_out, .u32 p_count, .b8 p_cell[16]). Case i reads source k from the 8-byte
+/// cell p_in[i * sources + k], and writes result k to p_out[i * results + k]; a predicate travels
+/// as a 32-bit 0 or 1. Where the instruction has an address, it is that of p_out, or of a shared
+/// array.
 std::string kernel_text(const Instance& instance);
 
 /// An entry of the same form that reads a special register.

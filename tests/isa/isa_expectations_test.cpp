@@ -85,7 +85,8 @@ const std::vector<Expectation>& row_expectations() {
 const std::vector<Expectation>& special_expectations() {
   static const std::vector<Expectation> all{
 #define EXPECT_LINE(...)
-#define EXPECT_SPECIAL(method, call, text) {#method, [](Scratch& k) { (void)(call); }, text, __LINE__},
+#define EXPECT_SPECIAL(method, call, text) \
+  {#method, [](Scratch& k) { (void)(call); }, text, __LINE__},
 #include "tests/isa/expectations.def"
 #undef EXPECT_LINE
 #undef EXPECT_SPECIAL
@@ -93,9 +94,7 @@ const std::vector<Expectation>& special_expectations() {
   return all;
 }
 
-Target lowest_target(isa::TargetRule rule) {
-  return *Target::parse(lowest_header(rule, 0).target);
-}
+Target lowest_target(isa::TargetRule rule) { return *Target::parse(lowest_header(rule, 0).target); }
 
 /// Runs the call; checks its line and the version that it leads to.
 void check(const Expectation& e, isa::TargetRule rule, int ptx) {
@@ -103,12 +102,14 @@ void check(const Expectation& e, isa::TargetRule rule, int ptx) {
   try {
     e.call(k);
   } catch (const BuildError& error) {
-    FAIL_CHECK("expectations.def:" << e.source_line << ": " << e.row << ": refused: " << std::string(error.what()));
+    FAIL_CHECK("expectations.def:" << e.source_line << ": " << e.row
+                                   << ": refused: " << std::string(error.what()));
     return;
   }
   const std::string got = k.last_instruction();
-  CHECK_MESSAGE(got == e.line, "expectations.def:" << e.source_line << ": " << e.row << "\n  got      "
-                                                   << got << "\n  expected " << e.line);
+  CHECK_MESSAGE(got == e.line, "expectations.def:" << e.source_line << ": " << e.row
+                                                   << "\n  got      " << got << "\n  expected "
+                                                   << e.line);
   CHECK_MESSAGE(k.recorder.ptx_version() == lowest_header(rule, ptx).ptx,
                 e.row << ": .version " << k.recorder.ptx_version());
 }
@@ -122,7 +123,8 @@ void check_all(const Entries& entries, const std::vector<Expectation>& expectati
       ++found;
       check(e, entry.target, entry.ptx);
     }
-    CHECK_MESSAGE(found > 0, entry.method << " (" << entry.spelling << ") has no line in expectations.def");
+    CHECK_MESSAGE(found > 0,
+                  entry.method << " (" << entry.spelling << ") has no line in expectations.def");
   }
   for (const Expectation& e : expectations) {
     bool known = false;

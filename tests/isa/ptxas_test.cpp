@@ -74,7 +74,8 @@ std::string attributed(const std::string& said, const Assembly& module) {
   std::string report;
   for (std::string line; std::getline(lines, line);) {
     const auto at = line.find("line ");
-    const std::size_t number = at == line.npos ? 0 : std::strtoul(line.c_str() + at + 5, nullptr, 10);
+    const std::size_t number =
+        at == line.npos ? 0 : std::strtoul(line.c_str() + at + 5, nullptr, 10);
     const bool known = number > 0 && number <= module.entry_of_line.size();
     report += (known ? module.entry_of_line[number - 1] + ": " : "") + line + "\n";
   }
@@ -85,16 +86,19 @@ TEST_CASE("ptxas accepts every row and special register at its floors") {
   const std::string ptxas = find_ptxas();
   if (ptxas.empty()) {
     // CTest counts the test as skipped by this line.
-    MESSAGE("SKIPPED: no ptxas on this machine; " << instances().size() << " forms of instructions were not assembled");
+    MESSAGE("SKIPPED: no ptxas on this machine; " << instances().size()
+                                                  << " forms of instructions were not assembled");
     return;
   }
-  const fs::path directory = fs::temp_directory_path() / ("ptxmill_isa_" + std::to_string(getpid()));
+  const fs::path directory =
+      fs::temp_directory_path() / ("ptxmill_isa_" + std::to_string(getpid()));
   fs::create_directories(directory);
   for (const auto& [header, module] : assemblies()) {
     const fs::path file = directory / (header.target + "_" + std::to_string(header.ptx) + ".ptx");
     std::ofstream(file) << module.text;
     const std::string said = assemble(ptxas, file, header.target);
-    CHECK_MESSAGE(said.empty(), header.target << ", .version " << header.ptx << ":\n" << attributed(said, module));
+    CHECK_MESSAGE(said.empty(), header.target << ", .version " << header.ptx << ":\n"
+                                              << attributed(said, module));
   }
   fs::remove_all(directory);
 }

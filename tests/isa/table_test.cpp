@@ -11,9 +11,11 @@ namespace {
 
 TEST_CASE("rows are unique in method, and in spelling with shape and types") {
   std::set<std::string> methods, forms;
-  for (const isa::Row& row : isa::rows) CHECK_MESSAGE(methods.insert(std::string(row.method)).second, row.method);
+  for (const isa::Row& row : isa::rows)
+    CHECK_MESSAGE(methods.insert(std::string(row.method)).second, row.method);
   for (const Instance& i : instances())
-    CHECK_MESSAGE(forms.insert(i.spelling() + " " + std::string(isa::name(i.row().shape))).second, i.spelling());
+    CHECK_MESSAGE(forms.insert(i.spelling() + " " + std::string(isa::name(i.row().shape))).second,
+                  i.spelling());
 }
 
 TEST_CASE("a row of types has an operand of them, and a conversion has sources") {

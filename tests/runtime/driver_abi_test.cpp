@@ -14,14 +14,13 @@ namespace {
 
 namespace cu = ptxmill::rt::cu;
 
-/// A type as the calling convention sees it: enums and 4-byte integers alike, 8-byte integers alike,
-/// our structs as the toolkit's.
+/// A type as the calling convention sees it: enums and 4-byte integers alike, 8-byte integers
+/// alike, our structs as the toolkit's.
 template <class T>
 struct Canonical {
   static constexpr bool word = std::is_enum_v<T> || std::is_integral_v<T>;
-  using type =
-      std::conditional_t<word && sizeof(T) == 4, std::int32_t,
-                         std::conditional_t<word && sizeof(T) == 8, std::int64_t, T>>;
+  using type = std::conditional_t<word && sizeof(T) == 4, std::int32_t,
+                                  std::conditional_t<word && sizeof(T) == 8, std::int64_t, T>>;
 };
 template <>
 struct Canonical<void> {
@@ -66,11 +65,12 @@ struct Canonical<R(A...)> {
 };
 
 template <class Ours, class Theirs>
-constexpr bool same_signature = std::is_same_v<typename Canonical<Ours>::type,
-                                               typename Canonical<std::remove_pointer_t<Theirs>>::type>;
+constexpr bool same_signature =
+    std::is_same_v<typename Canonical<Ours>::type,
+                   typename Canonical<std::remove_pointer_t<Theirs>>::type>;
 
 using namespace ptxmill::rt::cu;
-#define PTXMILL_ENTRY(need, name, symbol, parameters)                     \
+#define PTXMILL_ENTRY(need, name, symbol, parameters)                       \
   static_assert(same_signature<cu::Result parameters, decltype(&::symbol)>, \
                 #symbol " is declared otherwise in cuda.h");
 #include "runtime/driver/entry_points.def"
@@ -189,7 +189,8 @@ TEST_CASE("driver: our declarations agree with cuda.h") {
   CHECK(CUDA_VERSION >= 11000);
 }
 #else
-TEST_CASE("driver: our declarations agree with cuda.h (no toolkit here: left to a machine with one)") {
+TEST_CASE(
+    "driver: our declarations agree with cuda.h (no toolkit here: left to a machine with one)") {
   MESSAGE("cuda.h is not installed; nothing was compared");
 }
 #endif

@@ -1,5 +1,5 @@
-// Loading a driver that is not there, or is not one. The process goes on, so that a right one can be
-// named afterwards; none is in this test.
+// Loading a driver that is not there, or is not one. The process goes on, so that a right one can
+// be named afterwards; none is in this test.
 #include <doctest/doctest.h>
 
 #include <cstdlib>

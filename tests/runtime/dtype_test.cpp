@@ -47,8 +47,8 @@ TEST_CASE("dtype: encoding half precision") {
   CHECK(encode(DType::f16, 65519.0) == 0x7bff);
   CHECK(encode(DType::f16, 65520.0) == 0x7c00);
   CHECK(encode(DType::f16, std::ldexp(1.0, -24)) == 0x0001);
-  CHECK(encode(DType::f16, std::ldexp(1.0, -25)) == 0x0000);   // a tie, to even
-  CHECK(encode(DType::f16, std::ldexp(3.0, -25)) == 0x0002);   // a tie, to even
+  CHECK(encode(DType::f16, std::ldexp(1.0, -25)) == 0x0000);      // a tie, to even
+  CHECK(encode(DType::f16, std::ldexp(3.0, -25)) == 0x0002);      // a tie, to even
   CHECK(encode(DType::f16, std::ldexp(1023.75, -24)) == 0x0400);  // rounds up into the normals
   CHECK(encode(DType::f16, 1.0 + std::ldexp(1.0, -11)) == 0x3c00);
   CHECK(encode(DType::f16, 1.0 + std::ldexp(3.0, -11)) == 0x3c02);

@@ -56,15 +56,33 @@ TEST_CASE("expression: what it knows of itself") {
 }
 
 TEST_CASE("expression: syntax errors name the text and the place") {
-  for (const char* text : {"", " ", "1 +", "* 2", "(1", "1)", "min(1)", "min(1, 2", "ceil_div(1 2)",
-                           "1 2", "m n", "-1", "1.5", "1e3", "12a", "m++n", "max 1, 2", "%", "0x10",
-                           "9223372036854775808", "99999999999999999999999"}) {
+  for (const std::string text : {"",
+                                 " ",
+                                 "1 +",
+                                 "* 2",
+                                 "(1",
+                                 "1)",
+                                 "min(1)",
+                                 "min(1, 2",
+                                 "ceil_div(1 2)",
+                                 "1 2",
+                                 "m n",
+                                 "-1",
+                                 "1.5",
+                                 "1e3",
+                                 "12a",
+                                 "m++n",
+                                 "max 1, 2",
+                                 "%",
+                                 "0x10",
+                                 "9223372036854775808",
+                                 "99999999999999999999999"}) {
     const Thrown thrown = refusal(text);
     CAPTURE(text);
     CAPTURE(thrown.what);
     CHECK(thrown.any);
     CHECK(thrown.code == ErrorCode::corrupt);
-    CHECK(thrown.says(std::string("'") + text + "'"));
+    CHECK(thrown.says("'" + text + "'"));
     CHECK(thrown.says("column"));
   }
   CHECK(refusal("rows + 1").says("one of m, n, sm_count was expected"));

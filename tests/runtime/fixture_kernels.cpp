@@ -56,21 +56,21 @@ void add_add(ManifestFixture& fixture, const std::string& target) {
   const std::string params =
       "    .param .u64 p_x,\n    .param .u64 p_y,\n    .param .u64 p_out,\n    .param .u32 p_n";
   json kernel = ManifestFixture::kernel("add", "elementwise", {{"n", "dynamic"}});
-  fixture.add_form(kernel, target, module_text(target, "add", params, body),
-                   {tensor("x", "in"), tensor("y", "in"), tensor("out", "out"),
-                    ManifestFixture::dim("n")},
-                   usual_launch());
+  fixture.add_form(
+      kernel, target, module_text(target, "add", params, body),
+      {tensor("x", "in"), tensor("y", "in"), tensor("out", "out"), ManifestFixture::dim("n")},
+      usual_launch());
   fixture.add(kernel);
   // The same entry with the dimension fixed, and so without the parameter.
   std::string fixed_body = body;
   const std::string load = "ld.param.u32 %r_n, [p_n];";
   fixed_body.replace(fixed_body.find(load), load.size(), "mov.u32 %r_n, 64;");
   json fixed = ManifestFixture::kernel("fixed", "elementwise", {{"n", 64}});
-  fixture.add_form(fixed, target,
-                   module_text(target, "fixed",
-                               "    .param .u64 p_x,\n    .param .u64 p_y,\n    .param .u64 p_out",
-                               fixed_body),
-                   {tensor("x", "in"), tensor("y", "in"), tensor("out", "out")}, usual_launch());
+  fixture.add_form(
+      fixed, target,
+      module_text(target, "fixed",
+                  "    .param .u64 p_x,\n    .param .u64 p_y,\n    .param .u64 p_out", fixed_body),
+      {tensor("x", "in"), tensor("y", "in"), tensor("out", "out")}, usual_launch());
   fixture.add(fixed);
 }
 
@@ -145,7 +145,7 @@ $done:
     ret;
 )";
   const std::string text = module_text(target, "reverse", two_pointers_and_n, body,
-                                 ".extern .shared .align 16 .b8 scratch[];\n\n");
+                                       ".extern .shared .align 16 .b8 scratch[];\n\n");
   json kernel = ManifestFixture::kernel("reverse", "reverse", {{"n", "dynamic"}});
   json launch = ManifestFixture::launch("min(n, 1)", 256);
   launch["shared_bytes"] = "n * 4";
@@ -171,7 +171,8 @@ void add_workspace_kernels(ManifestFixture& fixture, const std::string& target) 
                                through_body),
                    {tensor("x", "in"),
                     {{"name", "scratch"}, {"kind", "workspace"}, {"bytes", "n * 4"}, {"align", 4}},
-                    tensor("out", "out"), ManifestFixture::dim("n")},
+                    tensor("out", "out"),
+                    ManifestFixture::dim("n")},
                    usual_launch());
   fixture.add(through);
 
@@ -209,7 +210,8 @@ $end:
                   "    .param .u64 p_count,\n    .param .u64 p_out,\n    .param .u32 p_n",
                   accumulate_body),
       {{{"name", "count"}, {"kind", "workspace"}, {"bytes", "4"}, {"align", 4}, {"zeroed", true}},
-       out, ManifestFixture::dim("n")},
+       out,
+       ManifestFixture::dim("n")},
       ManifestFixture::launch("1", 1));
   fixture.add(accumulate);
 }
@@ -230,16 +232,17 @@ void add_pick(ManifestFixture& fixture, const std::string& target) {
     ret;
 )";
   json kernel = ManifestFixture::kernel("pick", "pick", {{"n", "dynamic"}});
-  fixture.add_form(kernel, target,
-                   module_text(target, "pick",
-                               "    .param .u64 p_x,\n    .param .u64 p_position,\n"
-                               "    .param .u64 p_out,\n    .param .u32 p_n",
-                               body),
-                   {tensor("x", "in"),
-                    {{"name", "position"}, {"kind", "device_scalar"}, {"dtype", "u32"}, {"min", 0},
-                     {"max", 7}},
-                    tensor("out", "out"), ManifestFixture::dim("n")},
-                   usual_launch());
+  fixture.add_form(
+      kernel, target,
+      module_text(target, "pick",
+                  "    .param .u64 p_x,\n    .param .u64 p_position,\n"
+                  "    .param .u64 p_out,\n    .param .u32 p_n",
+                  body),
+      {tensor("x", "in"),
+       {{"name", "position"}, {"kind", "device_scalar"}, {"dtype", "u32"}, {"min", 0}, {"max", 7}},
+       tensor("out", "out"),
+       ManifestFixture::dim("n")},
+      usual_launch());
   fixture.add(kernel);
 }
 
@@ -274,10 +277,10 @@ void add_together(ManifestFixture& fixture, const std::string& target) {
   launch["cooperative"] = true;
   json out = ManifestFixture::tensor("out", "out", "n", "u32");
   out["align"] = 4;
-  fixture.add_form(kernel, target,
-                   module_text(target, "together", "    .param .u64 p_out,\n    .param .u32 p_n",
-                               body),
-                   {out, ManifestFixture::dim("n")}, launch);
+  fixture.add_form(
+      kernel, target,
+      module_text(target, "together", "    .param .u64 p_out,\n    .param .u32 p_n", body),
+      {out, ManifestFixture::dim("n")}, launch);
   fixture.add(kernel);
 }
 

@@ -112,7 +112,7 @@ TEST_CASE("manifest: an unknown format version is refused before anything else i
 
 TEST_CASE("manifest: what is wrong is named with its JSON pointer") {
   struct Case {
-    const char* words;
+    std::string words;
     std::function<void(json&)> change;
   };
   const Case cases[] = {
@@ -134,11 +134,22 @@ TEST_CASE("manifest: what is wrong is named with its JSON pointer") {
       {"the kernel has no dimension 'rows'",
        [](json& m) { form(m)["params"][3]["name"] = "rows"; }},
       {"the kernel has no dimension 'k'",
-       [](json& m) { form(m)["when"]["k"] = {{"min", 1}}; }},
-      {"an integer from 1 to", [](json& m) { form(m)["when"]["n"] = {{"multiple_of", 0}}; }},
-      {"three expressions", [](json& m) { form(m)["launch"]["grid"] = {"1", "1"}; }},
+       [](json& m) {
+         form(m)["when"]["k"] = {{"min", 1}};
+       }},
+      {"an integer from 1 to",
+       [](json& m) {
+         form(m)["when"]["n"] = {{"multiple_of", 0}};
+       }},
+      {"three expressions",
+       [](json& m) {
+         form(m)["launch"]["grid"] = {"1", "1"};
+       }},
       {"an integer from 1 to 1024", [](json& m) { form(m)["launch"]["block"][0] = 0; }},
-      {"beyond 1024", [](json& m) { form(m)["launch"]["block"] = {512, 4, 1}; }},
+      {"beyond 1024",
+       [](json& m) {
+         form(m)["launch"]["block"] = {512, 4, 1};
+       }},
       {"true or false", [](json& m) { form(m)["launch"]["cooperative"] = 0; }},
       {"sorted and unique", [](json& m) { m["kernels"][0]["name"] = "zebra"; }},
       {"sorted and unique", [](json& m) { m["kernels"][1]["name"] = m["kernels"][0]["name"]; }},
@@ -147,9 +158,8 @@ TEST_CASE("manifest: what is wrong is named with its JSON pointer") {
       {"is no op", [](json& m) { m["plans"][0]["targets"]["sm_80"]["steps"][0]["op"] = "jump"; }},
       {"while both are alive",
        [](json& m) { m["plans"][0]["targets"]["sm_80"]["buffers"][2]["first"] = 1; }},
-      {"an integer from", [](json& m) {
-         m["plans"][0]["targets"]["sm_80"]["buffers"][2]["last"] = 99;
-       }},
+      {"an integer from",
+       [](json& m) { m["plans"][0]["targets"]["sm_80"]["buffers"][2]["last"] = 99; }},
       {"one of n, sm_count", [](json& m) { m["plans"][0]["inputs"][0]["shape"][0] = "rows"; }},
   };
   for (const Case& c : cases) {
@@ -163,11 +173,12 @@ TEST_CASE("manifest: what is wrong is named with its JSON pointer") {
 }
 
 TEST_CASE("manifest: tensor maps are read and checked") {
-  const json recipe = {{"name", "a_map"},       {"kind", "tensor_map"},  {"tensor", "a"},
-                       {"direction", "in"},     {"dtype", "f16"},        {"align", 16},
-                       {"elements", "n * 64"},  {"extents", {"64", "n"}}, {"strides", json::array({"128"})},
-                       {"box", {64, 64}},       {"swizzle", "128B"},     {"l2_promotion", "128B"},
-                       {"fill", "zeros"}};
+  const json recipe = {
+      {"name", "a_map"},      {"kind", "tensor_map"},   {"tensor", "a"},
+      {"direction", "in"},    {"dtype", "f16"},         {"align", 16},
+      {"elements", "n * 64"}, {"extents", {"64", "n"}}, {"strides", json::array({"128"})},
+      {"box", {64, 64}},      {"swizzle", "128B"},      {"l2_promotion", "128B"},
+      {"fill", "zeros"}};
   const auto with = [&](const std::function<void(json&)>& change) {
     json manifest = whole_fixture().manifest;
     json parameter = recipe;
@@ -182,7 +193,9 @@ TEST_CASE("manifest: tensor maps are read and checked") {
   CHECK(parameter.map->swizzle == cu::TensorMapSwizzle::bytes_128);
   CHECK(parameter.map->box == std::vector<std::uint32_t>{64, 64});
   CHECK(refusal(with([](json& p) { p["strides"] = json::array(); })).says("one stride less"));
-  CHECK(refusal(with([](json& p) { p["box"] = json::array({64}); })).says("as many as there are extents"));
+  CHECK(refusal(with([](json& p) {
+          p["box"] = json::array({64});
+        })).says("as many as there are extents"));
   CHECK(refusal(with([](json& p) { p["box"] = {64, 257}; })).says("from 1 to 256"));
   CHECK(refusal(with([](json& p) { p["swizzle"] = "96B"; })).says("one of none, 32B, 64B, 128B"));
   CHECK(refusal(with([](json& p) { p["direction"] = "sideways"; })).says("one of in, out, inout"));

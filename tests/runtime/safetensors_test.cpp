@@ -38,11 +38,10 @@ std::string entry(const std::string& dtype, const std::string& shape, const std:
   return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
 }
 
-const std::string good_header = R"({"__metadata__":{"format":"pt"},"a":)" +
-                                entry("F32", "[2,3]", "[0,24]") + R"(,"b":)" +
-                                entry("BF16", "[4]", "[24,32]") + R"(,"none":)" +
-                                entry("U8", "[0,7]", "[32,32]") + R"(,"one":)" +
-                                entry("I64", "[]", "[32,40]") + "}";
+const std::string good_header =
+    R"({"__metadata__":{"format":"pt"},"a":)" + entry("F32", "[2,3]", "[0,24]") + R"(,"b":)" +
+    entry("BF16", "[4]", "[24,32]") + R"(,"none":)" + entry("U8", "[0,7]", "[32,32]") +
+    R"(,"one":)" + entry("I64", "[]", "[32,40]") + "}";
 
 }  // namespace
 
@@ -68,7 +67,7 @@ TEST_CASE("safetensors: an empty file of tensors") {
 
 TEST_CASE("safetensors: what is refused, by name") {
   struct Case {
-    const char* words;
+    std::string words;
     std::string header;
     std::size_t data;
   };
@@ -96,7 +95,8 @@ TEST_CASE("safetensors: what is refused, by name") {
       {"two offsets", R"({"a":)" + entry("F32", "[1]", "[0,4,8]") + "}", 4},
       {"the dtype 'F33' is not known", R"({"a":)" + entry("F33", "[1]", "[0,4]") + "}", 4},
       {"the key 'a' stands twice",
-       R"({"a":)" + entry("U8", "[4]", "[0,4]") + R"(,"a":)" + entry("U8", "[4]", "[0,4]") + "}", 4},
+       R"({"a":)" + entry("U8", "[4]", "[0,4]") + R"(,"a":)" + entry("U8", "[4]", "[0,4]") + "}",
+       4},
       {"the key 'dtype' is missing", R"({"a":{"shape":[4],"data_offsets":[0,4]}})", 4},
       {"the key 'color' is unknown",
        R"({"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4],"color":1}})", 4},
@@ -129,8 +129,9 @@ TEST_CASE("safetensors: header lengths beyond the file or beyond 100 MB") {
   file[7] = std::byte{0xff};
   CHECK(thrown_by([&] { Safetensors::parse(file, "w"); }).says("may have 100000000"));
   for (std::size_t length = 0; length < 8; ++length)
-    CHECK(thrown_by([&] { Safetensors::parse(std::span(file).first(length), "w"); })
-              .says("it has only"));
+    CHECK(thrown_by([&] {
+            Safetensors::parse(std::span(file).first(length), "w");
+          }).says("it has only"));
 }
 
 TEST_CASE("safetensors: every truncation is refused") {
@@ -198,8 +199,7 @@ TEST_CASE("safetensors: what is written is read back, and is the same file again
 
 TEST_CASE("safetensors: files that cannot be read or written") {
   const TemporaryDirectory directory;
-  CHECK(thrown_by([&] { Safetensors::open(directory.file("none")); }).code ==
-        ErrorCode::not_found);
+  CHECK(thrown_by([&] { Safetensors::open(directory.file("none")); }).code == ErrorCode::not_found);
   CHECK(thrown_by([&] { Safetensors::open(directory.path().string()); }).code ==
         ErrorCode::not_found);
   std::ofstream(directory.file("empty")).flush();

@@ -29,7 +29,8 @@ TEST_CASE("text: the nearest names come first") {
 
 TEST_CASE("text: did you mean") {
   CHECK(did_you_mean("softmx", names) == "; did you mean 'softmax'?");
-  CHECK(did_you_mean("encoder__ln", names) ==
+  CHECK(did_you_mean("encoder__ln", names) == "; did you mean 'encoder__ln1' or 'encoder__ln2'?");
+  CHECK(did_you_mean("encoder", names) ==
         "; did you mean 'encoder__ln1', 'encoder__ln2' or 'encoder__attention'?");
   CHECK(did_you_mean("qqq", names).empty());
 }

@@ -58,8 +58,7 @@ TEST_CASE("variant: an architecture-specific target runs on that architecture al
   CHECK(chosen(info, device(90)) == "sm_90a");
   CHECK(chosen(info, device(100)) == "none");
   CHECK(chosen(info, device(89)) == "none");
-  CHECK(judge_variants(info, device(100)).front().reason ==
-        "needs compute capability 9.0 exactly");
+  CHECK(judge_variants(info, device(100)).front().reason == "needs compute capability 9.0 exactly");
   CHECK(judge_variants(kernel({"sm_80"}), device(75)).front().reason ==
         "needs compute capability 8.0 or later");
 }
@@ -88,7 +87,8 @@ TEST_CASE("variant: a schedule for another number of multiprocessors is passed o
 }
 
 TEST_CASE("variant: target names that are not understood are passed over") {
-  for (const char* target : {"", "sm_", "sm_90b", "sm_9x", "compute_90", "90", "sm_90aa", "sm_-90"}) {
+  for (const std::string target :
+       {"", "sm_", "sm_90b", "sm_9x", "compute_90", "90", "sm_90aa", "sm_-90"}) {
     const VariantVerdict verdict = judge_target(target, device(90));
     CAPTURE(target);
     CHECK_FALSE(verdict.usable);

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -43,20 +43,18 @@ class ManifestFixture {
   /// The parameter list's usual entries.
   static nlohmann::json tensor(const std::string& name, const std::string& kind,
                                const std::string& elements, const std::string& dtype = "f32") {
-    return {{"name", name},         {"kind", kind},   {"dtype", dtype},
-            {"align", dtype == "f32" ? 4 : 1}, {"elements", elements}, {"optional", false}};
+    return {{"name", name},         {"kind", kind},
+            {"dtype", dtype},       {"align", dtype == "f32" ? 4 : 1},
+            {"elements", elements}, {"optional", false}};
   }
   static nlohmann::json dim(const std::string& name) { return {{"name", name}, {"kind", "dim"}}; }
   static nlohmann::json scalar(const std::string& name, const std::string& dtype) {
     return {{"name", name}, {"kind", "scalar"}, {"dtype", dtype}};
   }
   static nlohmann::json launch(const std::string& grid_x, int block) {
-    return {{"grid", {grid_x, "1", "1"}},
-            {"block", {block, 1, 1}},
-            {"cluster", {1, 1, 1}},
-            {"shared_bytes", "0"},
-            {"cooperative", false},
-            {"programmatic_dependent_launch", false}};
+    return {{"grid", {grid_x, "1", "1"}}, {"block", {block, 1, 1}},
+            {"cluster", {1, 1, 1}},       {"shared_bytes", "0"},
+            {"cooperative", false},       {"programmatic_dependent_launch", false}};
   }
   /// A kernel without variants.
   static nlohmann::json kernel(const std::string& name, const std::string& template_name,
@@ -72,8 +70,7 @@ class ManifestFixture {
   /// Adds a form of `kernel` for `target`: `ptx` becomes its file.
   void add_form(nlohmann::json& kernel, const std::string& target, const std::string& ptx,
                 nlohmann::json params, nlohmann::json launch_shape, const std::string& form = "") {
-    const std::string entry =
-        kernel["name"].get<std::string>() + (form.empty() ? "" : "__" + form);
+    const std::string entry = kernel["name"].get<std::string>() + (form.empty() ? "" : "__" + form);
     const std::string file = target + "/" + entry + ".ptx";
     files[file] = ptx;
     kernel["targets"][target]["forms"].push_back({{"form", form},

@@ -1,0 +1,128 @@
+// A kernel that faults loses the context: the error names what was in flight, later calls fail fast
+// with the same words, and destructors are safe. Each case runs in a process of its own.
+#include <doctest/doctest.h>
+
+#include <optional>
+
+#include "runtime/counters.hpp"
+#include "runtime/kernel.hpp"
+#include "tests/runtime/child_process.hpp"
+#include "tests/runtime/fixture_kernels.hpp"
+#include "tests/support/device_fixture.hpp"
+
+namespace {
+
+using namespace ptxmill::rt;
+using ptxmill::test::ChildResult;
+using ptxmill::test::fixture_library;
+using ptxmill::test::in_child;
+using ptxmill::test::ManifestFixture;
+using ptxmill::test::run_again;
+using ptxmill::test::Thrown;
+using ptxmill::test::thrown_by;
+
+/// Runs the calling case in a child and checks that it passed there. False in the child itself.
+bool passed_to_child(const std::string& name, const std::string& environment) {
+  if (in_child()) return false;
+  const ChildResult result = run_again(name, environment);
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(result.says("1 passed | 0 failed"));
+  return true;
+}
+
+struct Scene {
+  Scene()
+      : fixture(fixture_library()),
+        library(fixture.open(device)),
+        stream(device),
+        x(Tensor::from_host(stream, std::vector<float>{1, 2}, {2})) {
+    library.preload();
+  }
+  Device device = Device::open();
+  ManifestFixture fixture;
+  KernelLibrary library;
+  Stream stream;
+  Tensor x;
+};
+
+}  // namespace
+
+TEST_CASE("fault: names the launches in flight and stays with its words") {
+  if (passed_to_child("fault: names the launches in flight and stays with its words", "")) return;
+  std::optional<Scene> scene;
+  scene.emplace();
+  {
+    const KernelLibrary& library = scene->library;
+    const Stream& stream = scene->stream;
+    library.kernel("add").launch(stream, {{"n", 2}}, scene->x, scene->x, scene->x);
+    stream.synchronize();
+    library.kernel("scale").launch(stream, {{"n", 2}}, scene->x, 1.f, scene->x);
+    const Thrown thrown = thrown_by([&] {
+      library.kernel("fault").launch(stream, {{"n", 3}});
+      library.kernel("reverse").launch(stream, {{"n", 2}}, scene->x, scene->x);
+      stream.synchronize();
+    });
+    CAPTURE(thrown.what);
+    CHECK(thrown.code == ErrorCode::context_lost);
+    CHECK(thrown.says("CUDA_ERROR_ILLEGAL_ADDRESS"));
+    CHECK(thrown.says("launches in flight since the last synchronisation: scale, fault"));
+    CHECK_FALSE(thrown.says(" add,"));
+    // Later calls of every sort fail with the same words.
+    CHECK(thrown_by([&] { stream.synchronize(); }).what == thrown.what);
+    CHECK(thrown_by([&] { Tensor::empty(stream, DType::f32, {4}); }).what == thrown.what);
+    CHECK(thrown_by([&] { scene->x.to_host<float>(stream); }).what == thrown.what);
+    CHECK(thrown_by([&] {
+            library.kernel("scale").launch(stream, {{"n", 2}}, scene->x, 1.f, scene->x);
+          }).what == thrown.what);
+    CHECK(thrown_by([&] { scene->device.synchronize(); }).what == thrown.what);
+    CHECK(thrown_by([&] { Stream another(scene->device); }).what == thrown.what);
+    CHECK(thrown_by([&] { scene->fixture.open(scene->device); }).what == thrown.what);
+  }
+  scene.reset();
+}
+
+TEST_CASE("fault: in blocking mode exactly one launch is named") {
+  if (passed_to_child("fault: in blocking mode exactly one launch is named", "PTXMILL_BLOCKING=1"))
+    return;
+  const Scene scene;
+  scene.library.kernel("scale").launch(scene.stream, {{"n", 2}}, scene.x, 1.f, scene.x);
+  const Thrown thrown = thrown_by([&] {
+    scene.library.kernel("fault").launch(scene.stream, {{"n", 3}});
+  });
+  CHECK(thrown.code == ErrorCode::context_lost);
+  CHECK(thrown.says("since the last synchronisation: fault"));
+  CHECK_FALSE(thrown.says("scale"));
+  CHECK_FALSE(thrown.says("fault, "));
+}
+
+TEST_CASE("fault: a graph names its kernels") {
+  if (passed_to_child("fault: a graph names its kernels", "")) return;
+  const Scene scene;
+  const Graph graph = Graph::capture(scene.stream, [&] {
+    scene.library.kernel("scale").launch(scene.stream, {{"n", 2}}, scene.x, 1.f, scene.x);
+    scene.library.kernel("fault").launch(scene.stream, {{"n", 3}});
+  });
+  const Thrown thrown = thrown_by([&] {
+    graph.launch(scene.stream);
+    scene.stream.synchronize();
+  });
+  CHECK(thrown.code == ErrorCode::context_lost);
+  CHECK(thrown.says("since the last synchronisation: scale, fault"));
+}
+
+TEST_CASE("trace: each launch is printed where it is asked for") {
+  const char* name = "trace: each launch is printed where it is asked for";
+  if (!in_child()) {
+    const ChildResult result = run_again(name, "PTXMILL_TRACE=launches");
+    CHECK(result.exit_code == 0);
+    CHECK(
+        result.says("ptxmill: launch kernel 'scale' (embedded/sm_80/scale.ptx) grid (1, 1, 1) "
+                    "block (128, 1, 1) shared 0 B dims n = 2"));
+    CHECK_FALSE(run_again(name, "PTXMILL_TRACE=").says("ptxmill: launch"));
+    return;
+  }
+  const Scene scene;
+  scene.library.kernel("scale").launch(scene.stream, {{"n", 2}}, scene.x, 1.f, scene.x);
+  scene.stream.synchronize();
+}
