@@ -38,8 +38,12 @@ StreamState::~StreamState() {
 
 bool StreamState::capturing() const {
   const ContextScope scope(*context);
+  const cu::Driver& driver = cu::driver();
   cu::CaptureStatus status = cu::CaptureStatus::none;
-  cu::driver().stream_is_capturing(handle, &status);
+  const cu::Result result = driver.stream_is_capturing.raw(handle, &status);
+  // The answer for the default stream while a recording elsewhere forbids its use.
+  if (result == cu::Result::stream_capture_implicit) return true;
+  if (result != cu::Result::success) cu::fail(driver.stream_is_capturing.symbol(), result);
   return status != cu::CaptureStatus::none;
 }
 

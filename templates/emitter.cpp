@@ -7,17 +7,18 @@ using ptx::BuildError;
 using ptx::Op;
 using ptx::Operand;
 
-F32 widen(Emitter& k, Dtype dtype, const Val<ptx::u16>& bits, Where where) {
-  if (dtype == Dtype::f16) return k.cvt<ptx::f32>(k.as<ptx::f16>(bits), where);
+F32 widen(Emitter& k, Dtype dtype, Val<ptx::u16> bits, Where where) {
+  if (dtype == Dtype::f16) return k.cvt<ptx::f32>(k.as<ptx::f16>(std::move(bits)), where);
   // A bf16 is the upper half of the f32 of the same value.
-  return k.bit_cast<ptx::f32>(k.cvt<ptx::u32>(bits, where) << 16, where);
+  return k.bit_cast<ptx::f32>(k.cvt<ptx::u32>(std::move(bits), where) << 16, where);
 }
 
 Val<ptx::u16> narrow(Emitter& k, Dtype dtype, const In<ptx::f32>& value) {
-  const F32 v =
+  F32 v =
       value.is_literal() ? k.constant<ptx::f32>(value) : F32(*value.recorder, value.operand.reg);
-  if (dtype == Dtype::f16) return k.as<ptx::u16>(k.cvt_rn<ptx::f16>(v, value.where));
-  return k.as<ptx::u16>(k.cvt_rn_bf16<ptx::bf16>(v, value.where));
+  if (!value.is_literal() && !value.operand.fresh) v = v.bound();
+  if (dtype == Dtype::f16) return k.as<ptx::u16>(k.cvt_rn<ptx::f16>(std::move(v), value.where));
+  return k.as<ptx::u16>(k.cvt_rn_bf16<ptx::bf16>(std::move(v), value.where));
 }
 
 template <class T, std::size_t n>
@@ -52,25 +53,19 @@ void store_n(Emitter& k, const GlobalPtr<T>& p, const std::vector<Val<T>>& v, Wh
 
 }  // namespace
 
-ElementPtr operator+(const ElementPtr& p, const In<ptx::u32>& index) {
-  const int bytes = spec::size_bytes(p.dtype_);
-  if (index.is_literal()) return {p.dtype_, p.base_, p.offset_ + index.operand.integer * bytes};
-  const Operand size = Operand::literal(std::int64_t{bytes}, isa::Type::u32);
-  return {p.dtype_,
-          ptx::record<ptx::u32, ptx::u64>(p.base_.recorder(), Op::mad_wide,
-                                          {index.operand, size, Operand::of(p.base_.id())},
-                                          index.where),
-          p.offset_};
+template <class I>
+ElementPtr ElementPtr::advance(const In<I>& index, Op op) const {
+  const int bytes = spec::size_bytes(dtype_);
+  if (index.is_literal()) return {dtype_, base_, offset_ + index.operand.integer * bytes};
+  const Operand size = Operand::literal(std::int64_t{bytes}, I::type);
+  const In<ptx::u64> base(U64(base_), index.where);
+  return {dtype_,
+          ptx::record<I, ptx::u64>(base_.recorder(), op, {index.operand, size, base.operand},
+                                   index.where),
+          offset_};
 }
-
-ElementPtr operator+(const ElementPtr& p, const U64& index) {
-  const Operand size = Operand::literal(std::int64_t{spec::size_bytes(p.dtype_)}, isa::Type::u64);
-  return {p.dtype_,
-          ptx::record<ptx::u64>(p.base_.recorder(), Op::mad_lo,
-                                {Operand::of(index.id()), size, Operand::of(p.base_.id())},
-                                Where::here()),
-          p.offset_};
-}
+template ElementPtr ElementPtr::advance(const In<ptx::u32>&, Op) const;
+template ElementPtr ElementPtr::advance(const In<ptx::u64>&, Op) const;
 
 Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& declared,
                  const Form& form)
@@ -95,8 +90,13 @@ Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& d
 }
 
 F32 Emitter::load(const ElementPtr& p, Where where) {
-  if (p.dtype() == Dtype::f32) return load(p.as<ptx::f32>(), where);
-  return widen(*this, p.dtype(), load(p.as<ptx::u16>(), where), where);
+  return load(ElementPtr(p.dtype(), p.base().bound(), p.offset()), where);
+}
+
+F32 Emitter::load(ElementPtr&& p, Where where) {
+  const Dtype dtype = p.dtype();
+  if (dtype == Dtype::f32) return load(std::move(p).as<ptx::f32>(), where);
+  return widen(*this, dtype, load(std::move(p).as<ptx::u16>(), where), where);
 }
 
 std::vector<F32> Emitter::load_vector(const ElementPtr& p, int n, Where where) {
@@ -108,11 +108,19 @@ std::vector<F32> Emitter::load_vector(const ElementPtr& p, int n, Where where) {
 }
 
 void Emitter::store(const ElementPtr& p, const In<ptx::f32>& value) {
-  if (p.dtype() == Dtype::f32)
-    store(p.as<ptx::f32>(), value, value.where);
-  else
-    store(p.as<ptx::u16>(), In<ptx::u16>(narrow(*this, p.dtype(), value), value.where),
-          value.where);
+  store(ElementPtr(p.dtype(), p.base().bound(), p.offset()), value);
+}
+
+void Emitter::store(ElementPtr&& p, const In<ptx::f32>& value) {
+  const Dtype dtype = p.dtype();
+  if (dtype == Dtype::f32) {
+    store(std::move(p).as<ptx::f32>(), value, value.where);
+    return;
+  }
+  GlobalPtr<ptx::u16> at = std::move(p).as<ptx::u16>();
+  // The conversion comes after both.
+  recorder.settle_order({at.operand(true), value.operand});
+  store(std::move(at), In<ptx::u16>(narrow(*this, dtype, value), value.where), value.where);
 }
 
 void Emitter::store_vector(const ElementPtr& p, const std::vector<F32>& values, Where where) {

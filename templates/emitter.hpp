@@ -2,6 +2,7 @@
 // and arguments as values of it.
 #pragma once
 
+#include <concepts>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,6 +28,16 @@ using ptx::Val;
 using ptx::Var;
 using ptx::Where;
 
+class Extent;
+/// Two operands of which one is an extent, and the other an extent or a whole number.
+template <class A, class B>
+concept ExtentOperands = (std::same_as<std::remove_cvref_t<A>, Extent> &&
+                          std::same_as<std::remove_cvref_t<B>, Extent>) ||
+                         (std::same_as<std::remove_cvref_t<A>, Extent> &&
+                          std::integral<std::remove_cvref_t<B>>) ||
+                         (std::integral<std::remove_cvref_t<A>> &&
+                          std::same_as<std::remove_cvref_t<B>, Extent>);
+
 /// A dimension in a body: a constant of the generating program where the spec fixed it, else a
 /// register. Arithmetic on constants folds, so that a body is written once for both.
 class Extent : public ptx::Operators<ptx::u32> {
@@ -49,33 +60,49 @@ class Extent : public ptx::Operators<ptx::u32> {
   /// Whether the extent is static and equal to n.
   bool is(std::int64_t n) const { return is_static() && constant_ == n; }
 
-  friend Extent operator+(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ + b.constant_)
-                                          : Extent(a.in() + b.in());
+  template <class A, class B>
+  requires ExtentOperands<A, B>
+  friend Extent operator+(A&& a, B&& b) {
+    return combined(std::forward<A>(a), std::forward<B>(b), [](auto x, auto y) { return x + y; });
   }
-  friend Extent operator-(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ - b.constant_)
-                                          : Extent(a.in() - b.in());
+  template <class A, class B>
+  requires ExtentOperands<A, B>
+  friend Extent operator-(A&& a, B&& b) {
+    return combined(std::forward<A>(a), std::forward<B>(b), [](auto x, auto y) { return x - y; });
   }
-  friend Extent operator*(const Extent& a, const Extent& b) {
-    if (a.is(1)) return b;
-    if (b.is(1)) return a;
-    return a.is_static() && b.is_static() ? Extent(a.constant_ * b.constant_)
-                                          : Extent(a.in() * b.in());
+  template <class A, class B>
+  requires ExtentOperands<A, B>
+  friend Extent operator*(A&& a, B&& b) {
+    if (Extent(a).is(1)) return Extent(std::forward<B>(b));
+    if (Extent(b).is(1)) return Extent(std::forward<A>(a));
+    return combined(std::forward<A>(a), std::forward<B>(b), [](auto x, auto y) { return x * y; });
   }
-  friend Extent operator/(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ / b.constant_)
-                                          : Extent(a.in() / b.in());
+  template <class A, class B>
+  requires ExtentOperands<A, B>
+  friend Extent operator/(A&& a, B&& b) {
+    return combined(std::forward<A>(a), std::forward<B>(b), [](auto x, auto y) { return x / y; });
   }
-  friend Extent operator%(const Extent& a, const Extent& b) {
-    return a.is_static() && b.is_static() ? Extent(a.constant_ % b.constant_)
-                                          : Extent(a.in() % b.in());
+  template <class A, class B>
+  requires ExtentOperands<A, B>
+  friend Extent operator%(A&& a, B&& b) {
+    return combined(std::forward<A>(a), std::forward<B>(b), [](auto x, auto y) { return x % y; });
   }
-  friend Extent ceil_div(const Extent& a, std::int64_t b) {
-    return (a + Extent(b - 1)) / Extent(b);
-  }
+  friend Extent ceil_div(const Extent& a, std::int64_t b) { return (a + (b - 1)) / b; }
+  friend Extent ceil_div(Extent&& a, std::int64_t b) { return (std::move(a) + (b - 1)) / b; }
 
  private:
+  /// Folds constants, or records what `f` says. An operand that is no variable of the template is
+  /// part of the expression, so that it takes its place in the written order.
+  template <class A, class B, class F>
+  static Extent combined(A&& a, B&& b, F f) {
+    const Extent x(a), y(b);
+    if (x.is_static() && y.is_static()) return Extent(f(x.constant_, y.constant_));
+    In<ptx::u32> left = x.in(), right = y.in();
+    left.operand.fresh = !std::is_lvalue_reference_v<A>;
+    right.operand.fresh = !std::is_lvalue_reference_v<B>;
+    return Extent(f(left, right));
+  }
+
   std::int64_t constant_ = 0;
   std::optional<U32> value_;
 };
@@ -89,14 +116,31 @@ class ElementPtr {
   const U64& base() const { return base_; }
   std::int64_t offset() const { return offset_; }
   template <class T>
-  GlobalPtr<T> as() const {
+  GlobalPtr<T> as() const& {
+    return {base_.bound(), offset_};
+  }
+  template <class T>
+  GlobalPtr<T> as() && {
     return {base_, offset_};
   }
 
-  friend ElementPtr operator+(const ElementPtr& p, const In<ptx::u32>& index);
-  friend ElementPtr operator+(const ElementPtr& p, const U64& index);
+  friend ElementPtr operator+(const ElementPtr& p, const In<ptx::u32>& index) {
+    return ElementPtr(p.dtype_, p.base_.bound(), p.offset_).advance(index, ptx::Op::mad_wide);
+  }
+  friend ElementPtr operator+(ElementPtr&& p, const In<ptx::u32>& index) {
+    return p.advance(index, ptx::Op::mad_wide);
+  }
+  friend ElementPtr operator+(const ElementPtr& p, const ptx::RegisterIn<ptx::u64>& index) {
+    return ElementPtr(p.dtype_, p.base_.bound(), p.offset_).advance(index, ptx::Op::mad_lo);
+  }
+  friend ElementPtr operator+(ElementPtr&& p, const ptx::RegisterIn<ptx::u64>& index) {
+    return p.advance(index, ptx::Op::mad_lo);
+  }
 
  private:
+  template <class I>
+  ElementPtr advance(const In<I>& index, ptx::Op op) const;
+
   Dtype dtype_;
   U64 base_;
   std::int64_t offset_;
@@ -123,10 +167,12 @@ class Emitter : public Kernel {
   }
   /// One element, as f32.
   F32 load(const ElementPtr& p, Where where = Where::here());
+  F32 load(ElementPtr&& p, Where where = Where::here());
   /// `n` neighbouring elements (1, 2 or 4) in one access, as f32.
   std::vector<F32> load_vector(const ElementPtr& p, int n, Where where = Where::here());
   /// Rounds to the element type.
   void store(const ElementPtr& p, const In<ptx::f32>& value);
+  void store(ElementPtr&& p, const In<ptx::f32>& value);
   void store_vector(const ElementPtr& p, const std::vector<F32>& values,
                     Where where = Where::here());
 

@@ -6,6 +6,7 @@
 
 #include "templates/emitter.hpp"
 #include "templates/lib/epilogue.hpp"
+#include "templates/lib/panel.hpp"
 #include "templates/lib/simt_tile.hpp"
 
 namespace ptxmill::kernels {
@@ -25,7 +26,7 @@ struct Variant {
   std::int64_t least_tiles;
 };
 constexpr Variant variants[] = {{"large", {128, 128, 16, 8, 16, 4, 2}, 2 * processors},
-                                {"medium", {64, 64, 32, 4, 8, 4, 4}, processors},
+                                {"medium", {64, 64, 32, 4, 8, 8, 4}, processors},
                                 {"small", {32, 32, 32, 4, 4, 8, 8}, 0}};
 constexpr int any_variant = 1;
 
@@ -79,7 +80,7 @@ class Gemm final : public Template {
     int out_vector;  ///< elements of one access to out, bias and residual
     U32 first_row, first_col;
     Shared ring;
-    Panel a, w;
+    std::unique_ptr<Panel> a, w;
     Accumulators sums;
   };
 
@@ -174,22 +175,19 @@ Gemm::Parts Gemm::parts(Emitter& k, const Form& form) const {
   const int elements = std::max(tile.ring_elements(), result_elements);
   const Shared ring = k.let("ring", k.shared<ptx::f32>("ring", elements));
   const Stages stages(k, tile, depth, form.vector);
-  Panel a_panel(k, stages, {"a", k.ptr(a), m, true, row}, tile.rows, ring);
-  Panel w_panel(k, stages, {"w", k.ptr(w), n, is_out_in(), col}, tile.cols, ring + tile.rows);
-  return {stages,
-          out_vector(form),
-          row,
-          col,
-          ring,
-          std::move(a_panel),
-          std::move(w_panel),
-          Accumulators(k, stages, ring)};
+  const PanelSource from_a{"a", k.ptr(a), m, row, tile.rows};
+  const PanelSource from_w{"w", k.ptr(w), n, col, tile.cols};
+  auto a_panel = row_panel(k, stages, from_a, ring);
+  auto w_panel = (is_out_in() ? row_panel : column_panel)(k, stages, from_w, ring + tile.rows);
+  Accumulators sums(k, tile, stages.tid, ring);
+  return {stages,         out_vector(form), row, col, ring, std::move(a_panel), std::move(w_panel),
+          std::move(sums)};
 }
 
 void Gemm::fetch(Emitter& k, Parts& p, const Extent& at) {
   k.phase("load the stage after it", [&] {
-    p.a.fetch(k, at);
-    p.w.fetch(k, at);
+    p.a->fetch(k, at);
+    p.w->fetch(k, at);
   });
 }
 
@@ -203,21 +201,22 @@ void Gemm::multiply_round(Emitter& k, Parts& p, const U32& at) {
     }
   });
   const U32 next = k.let("k_next", at + tile.steps);
-  const U32 slices = k.let("ring_next", next % (2 * tile.depth) * tile.slice());
-  if (!(end.is_static() && end.get() == tile.depth)) {
-    k.if_("stage_ends", next % tile.depth == 0 && next < end, [&] {
-      k.phase("store the next stage", [&] {
-        p.a.deposit(k, Extent(slices));
-        p.w.deposit(k, Extent(slices));
+  k.phase("go on to the next slices", [&] { p.sums.advance(tile.steps); });
+  k.if_("stage_ends", next % tile.depth == 0, [&] {
+    const U32 stage = k.let("ring_next", next / tile.depth % 2 * (tile.depth * tile.slice()));
+    k.phase("turn to the other stage", [&] { p.sums.turn_to(Extent(stage)); });
+    k.if_("stage_follows", next < end, [&] {
+      k.phase("store it to shared memory", [&] {
+        p.a->deposit(k, Extent(stage));
+        p.w->deposit(k, Extent(stage));
       });
       k.sync();
       const U32 ahead = k.assume_multiple(k.let("k_ahead", next + tile.depth), tile.depth);
       k.if_("stage_ahead", ahead < end, [&] { fetch(k, p, Extent(ahead)); });
     });
-  }
+  });
   // In the last round what is read here is never used.
   k.phase("multiply the last step, read the next round's operands", [&] {
-    p.sums.turn_to(Extent(slices));
     p.sums.read(k, 0, 0);
     p.sums.multiply(k, 1);
   });
@@ -286,12 +285,12 @@ void Gemm::emit(Emitter& k, const Form& form) const {
   const SimtTile& tile = p.stages.tile;
   const Extent& end = p.stages.end;
   k.phase("load the first stage", [&] {
-    p.a.fetch_first(k);
-    p.w.fetch_first(k);
+    p.a->fetch_first(k);
+    p.w->fetch_first(k);
   });
   k.phase("store it to shared memory", [&] {
-    p.a.deposit(k, 0);
-    p.w.deposit(k, 0);
+    p.a->deposit(k, 0);
+    p.w->deposit(k, 0);
   });
   k.sync();
   if (!end.is_static())

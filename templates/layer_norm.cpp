@@ -18,12 +18,18 @@ class LayerNorm final : public Template {
                 {.min = 0, .max = 1024, .multiple_of = 32}};
 
   Tensor x{*this, "x", Direction::in, dtype, "the input", [this] { return Shape{rows, d_model}; }};
-  Tensor gamma{*this, "gamma", Direction::in, dtype, "the scale of each column",
-               [this] { return Shape{d_model}; }};
-  Tensor beta{*this, "beta", Direction::in, dtype, "the shift of each column",
+  Tensor gamma{*this, "gamma", Direction::in, dtype, "the scale of each column", [this] {
+                 return Shape{d_model};
+               }};
+  Tensor beta{*this,
+              "beta",
+              Direction::in,
+              dtype,
+              "the shift of each column",
               [this] { return Shape{d_model}; }};
-  Tensor out{*this, "out", Direction::out, dtype, "the result; may be x",
-             [this] { return Shape{rows, d_model}; }};
+  Tensor out{*this, "out", Direction::out, dtype, "the result; may be x", [this] {
+               return Shape{rows, d_model};
+             }};
 
   std::vector<Form> forms() const override { return RowPlan::forms(d_model); }
   Launch launch(const Form& form) const override {

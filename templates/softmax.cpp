@@ -23,12 +23,19 @@ class Softmax final : public Template {
                 {.min = 0, .max = 1024, .multiple_of = 32}};
 
   Tensor x{*this, "x", Direction::in, dtype, "the input", [this] { return Shape{rows, cols}; }};
-  Tensor out{*this, "out", Direction::out, dtype,
+  Tensor out{*this,
+             "out",
+             Direction::out,
+             dtype,
              "the result; may be x. A row of nothing but -inf, or with a NaN or +inf, is all NaN",
-             [this] { return Shape{rows, cols}; }};
+             [this] {
+               return Shape{rows, cols};
+             }};
 
   std::vector<Form> forms() const override { return RowPlan::forms(cols); }
-  Launch launch(const Form& form) const override { return RowPlan::launch(form, rows, cols, block); }
+  Launch launch(const Form& form) const override {
+    return RowPlan::launch(form, rows, cols, block);
+  }
   void emit(Emitter& k, const Form& form) const override;
 };
 
@@ -73,8 +80,8 @@ class StreamedSoftmax {
 };
 
 void KeptSoftmax::emit(bool log) {
-  const Var<f32> max =
-      row_.max("max", "load the row, find its maximum", [&](const RowChunk& c) { return v_.first(c); });
+  const Var<f32> max = row_.max("max", "load the row, find its maximum",
+                                [&](const RowChunk& c) { return v_.first(c); });
   const auto power = [&](const F32& value) { return exp_nonpositive(k_, value - max); };
   const Var<f32> sum = row_.sum("sum", "exponentials, and their sum", [&](const RowChunk& c) {
     if (!log) return v_.map(c, power);
@@ -133,7 +140,8 @@ void Softmax::emit(Emitter& k, const Form& form) const {
     StreamedSoftmax(k, row, v, result).emit(log);
 }
 
-PTXMILL_TEMPLATE(Softmax, "softmax", "exp(x - max) over its sum, along each row; or its logarithm.");
+PTXMILL_TEMPLATE(Softmax, "softmax",
+                 "exp(x - max) over its sum, along each row; or its logarithm.");
 
 }  // namespace
 }  // namespace ptxmill::kernels

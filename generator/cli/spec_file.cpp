@@ -114,7 +114,7 @@ void Reader::read_head() {
     if (std::find(known.begin(), known.end(), m.key) == known.end()) {
       const std::string meant = spec::nearest(m.key, known);
       problems_.add(
-          m.at, "/" + m.key,
+          m.at, "/" + spec::pointer_token(m.key),
           "unknown key" + (meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant)));
     }
   if (const Node* schema = root_.find("$schema");

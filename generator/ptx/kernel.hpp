@@ -89,16 +89,17 @@ class Kernel : public Methods {
     return v;
   }
   /// Reads a register as another type of the same size and register class, without an instruction.
-  template <class R, class T>
-  requires(isa::bits(R::type) == isa::bits(T::type) &&
-           is_real<R> == is_real<T>) Val<R> as(const Val<T>& v) {
-    return {recorder, v.id()};
+  template <class R, class V, class T = register_among_t<V>>
+  requires(isa::bits(R::type) == isa::bits(T::type) && is_real<R> == is_real<T>) Val<R> as(V&& v) {
+    const Val<T> same = reading(std::forward<V>(v));
+    const Val<R> read(recorder, same.id());
+    return same.is_bound() ? read.bound() : read;
   }
   /// The bits of a value as another type of the same size.
-  template <class R, class T>
-  requires(isa::bits(R::type) == isa::bits(T::type)) Val<R> bit_cast(const Val<T>& v,
+  template <class R, class V, class T = register_among_t<V>>
+  requires(isa::bits(R::type) == isa::bits(T::type)) Val<R> bit_cast(V&& v,
                                                                      Where where = Where::here()) {
-    return record<R>(recorder, Op::mov, {Operand::of(v.id())}, where, isa::bits_type(R::type));
+    return record<R>(recorder, Op::mov, {PTX_IN(T, v)}, where, isa::bits_type(R::type));
   }
   /// States what the builder cannot see. The emulator checks it.
   template <class T>
@@ -107,10 +108,10 @@ class Kernel : public Methods {
     return v;
   }
   /// States that a value is a multiple of `divisor` (a power of two), for alignment checks.
-  template <class T>
-  Val<T> assume_multiple(const Val<T>& v, std::uint32_t divisor) {
+  template <class V, class T = register_among_t<V>>
+  Val<T> assume_multiple(V&& v, std::uint32_t divisor) {
     recorder.set_divisor(v.id(), divisor);
-    return v;
+    return reading(std::forward<V>(v));
   }
 
   // ---- short forms
@@ -129,13 +130,12 @@ class Kernel : public Methods {
   void sync(Where where = Where::here()) { bar_sync(0, where); }
 
   // ---- memory: one element, or a vector of 2 or 4
-  template <class T>
-  Val<T> load(const GlobalPtr<T>& p, Where where = Where::here()) {
-    return ld_global(p, where);
-  }
-  template <class T>
-  Val<T> load(const SharedPtr<T>& p, Where where = Where::here()) {
-    return ld_shared(p, where);
+  template <class P>
+  Val<element_of<P>> load(P&& p, Where where = Where::here()) {
+    if constexpr (std::remove_cvref_t<P>::is_shared)
+      return ld_shared(std::forward<P>(p), where);
+    else
+      return ld_global(std::forward<P>(p), where);
   }
   template <int n, class P>
   std::array<Val<element_of<P>>, n> load(P&& p, Where where = Where::here()) {
@@ -195,6 +195,16 @@ class Kernel : public Methods {
   void note(const std::string& text, Where where = Where::here()) { recorder.comment(text, where); }
 
   Recorder recorder;
+
+ private:
+  /// The value, bound where a variable of the template holds it.
+  template <class V, class T = register_among_t<V>>
+  static Val<T> reading(V&& v) {
+    if constexpr (std::is_lvalue_reference_v<V>)
+      return v.bound();
+    else
+      return v;
+  }
 };
 
 /// 0, 1, ..., n - 1: an unrolled loop reads `for (int i : unroll(n))`.

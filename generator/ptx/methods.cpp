@@ -8,15 +8,15 @@ RegId Methods::special(std::string_view spelling, Where where) {
   throw BuildError(where, std::string(spelling) + " is no special register");
 }
 
-void Methods::barrier(Op op, int id, int threads, Where where) {
+void Methods::barrier(Op op, int id, std::optional<int> threads, Where where) {
   if (id < 0 || id > 15)
     throw BuildError(where, "barrier " + std::to_string(id) + " does not exist; a CTA has 0 to 15");
   std::vector<Operand> operands{Operand::literal(std::int64_t{id}, isa::Type::u32)};
-  if (threads >= 0) {
-    if (threads == 0 || threads % 32 != 0 || threads > 1024)
-      throw BuildError(where, "barrier " + std::to_string(id) + ": " + std::to_string(threads) +
+  if (threads) {
+    if (*threads <= 0 || *threads % 32 != 0 || *threads > 1024)
+      throw BuildError(where, "barrier " + std::to_string(id) + ": " + std::to_string(*threads) +
                                   " threads; expected a multiple of 32 up to 1024");
-    operands.push_back(Operand::literal(std::int64_t{threads}, isa::Type::u32));
+    operands.push_back(Operand::literal(std::int64_t{*threads}, isa::Type::u32));
   }
   recorder_.emit(op, isa::Type::b32, std::move(operands), where);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "generator/ptx/pointer.hpp"
@@ -12,7 +13,8 @@ namespace ptxmill::ptx {
 
 /// The row takes operands of type T (or of the untyped type of its size).
 template <Op op, class T>
-concept Legal = isa::suffix_for(isa::row(op), T::type).has_value();
+concept Legal = isa::suffix_for(isa::row(op), T::type)
+.has_value();
 /// The row takes exactly T, as conversions do.
 template <Op op, class T>
 concept LegalResult = isa::row(op)
@@ -164,10 +166,16 @@ class Methods {
     return {recorder_, d};                                                                         \
   }
 #define PTX_SHAPE_t_half_half(m)                                                      \
-  template <class R, class H>                                                         \
+  template <class R, class A, class B, class H = register_among_t<A, B>>              \
   requires Legal<Op::m, R> &&(isa::bits(R::type) == 2 * isa::bits(H::type)) Val<R> m( \
-      const Val<H>& lower, const Val<H>& upper, Where where = Where::here()) {        \
-    return record<R>(recorder_, Op::m, {group(lower, upper)}, where);                 \
+      A&& lower, B&& upper, Where where = Where::here()) {                            \
+    const Operand halves[] = {PTX_IN(H, lower), PTX_IN(H, upper)};                    \
+    recorder_.settle_order({halves[0], halves[1]});                                   \
+    Operand both;                                                                     \
+    both.kind = Operand::Kind::group;                                                 \
+    both.group[0] = halves[0].reg;                                                    \
+    both.group[1] = halves[1].reg;                                                    \
+    return record<R>(recorder_, Op::m, {both}, where);                                \
   }
 #define PTX_SHAPE_half_half_t(m)                                                       \
   template <class H, class R>                                                          \
@@ -258,7 +266,7 @@ class Methods {
     recorder_.emit(Op::m, isa::Type::b32, {a.operand}, where); \
   }
 #define PTX_SHAPE_barrier(m) \
-  void m(int id, Where where = Where::here()) { barrier(Op::m, id, -1, where); }
+  void m(int id, Where where = Where::here()) { barrier(Op::m, id, std::nullopt, where); }
 #define PTX_SHAPE_barrier_count(m) \
   void m(int id, int threads, Where where = Where::here()) { barrier(Op::m, id, threads, where); }
 /* Control flow is Kernel's: structured, checked for uniformity. */
@@ -279,9 +287,7 @@ class Methods {
   /// A pointer as an operand; one computed in place counts as part of the expression.
   template <class P>
   static Operand address(P&& at) {
-    Operand o = at.operand();
-    o.fresh = !std::is_lvalue_reference_v<P>;
-    return o;
+    return at.operand(!std::is_lvalue_reference_v<P>);
   }
   template <class H>
   static Operand group(const Val<H>& a, const Val<H>& b) {
@@ -309,7 +315,7 @@ class Methods {
 
  private:
   RegId special(std::string_view spelling, Where where);
-  void barrier(Op op, int id, int threads, Where where);
+  void barrier(Op op, int id, std::optional<int> threads, Where where);
 };
 
 }  // namespace ptxmill::ptx

@@ -181,7 +181,14 @@ class Recorder {
   void check_name(const std::string& name, isa::Type type, int phase, Where where);
   static RegId* result_slot(Line& line, RegId value);
   const Register* fresh_register(const Operand& operand) const;
+  /// What one operand of an instruction took to compute: the lines from `first` to `last`.
+  struct Piece {
+    std::size_t rank;  ///< the operand's place
+    int first, last;
+  };
   bool is_movable(int first, int last) const;
+  bool depend_on_each_other(const std::vector<Piece>& pieces) const;
+  static std::vector<RegId> results_of(const Line& line);
   void settle_results(const isa::Row& row, const std::vector<Operand>& operands);
   Level sources_level(const isa::Row& row, const std::vector<Operand>& operands) const;
   std::uint32_t divisor_of(const Operand& operand) const;

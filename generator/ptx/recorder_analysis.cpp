@@ -111,18 +111,46 @@ bool Recorder::is_movable(int first, int last) const {
     if (line.kind != Line::Kind::instruction || line.guard != guard_) return false;
     const isa::Effect effect = isa::row(line.op).effect;
     if (effect != isa::Effect::pure && effect != isa::Effect::load) return false;
-    const RegId result = line.operands.empty() ? no_reg : line.operands[0].reg;
-    if (line.operands[0].kind == Operand::Kind::reg && reg(result).assignable) return false;
+    for (const RegId result : results_of(line))
+      if (reg(result).assignable) return false;
   }
   return true;
 }
 
+/// Whether one of the pieces reads what another computes: then they are not operands of one
+/// expression, and stand in the order that they need.
+bool Recorder::depend_on_each_other(const std::vector<Piece>& pieces) const {
+  std::map<RegId, std::size_t> computed_by;
+  for (std::size_t p = 0; p < pieces.size(); ++p)
+    for (int i = pieces[p].first; i <= pieces[p].last; ++i)
+      for (const RegId id : results_of(lines_[static_cast<std::size_t>(i)])) computed_by[id] = p;
+  for (std::size_t p = 0; p < pieces.size(); ++p)
+    for (int i = pieces[p].first; i <= pieces[p].last; ++i) {
+      const Line& line = lines_[static_cast<std::size_t>(i)];
+      for (std::size_t o = 1; o < line.operands.size(); ++o) {
+        std::vector<RegId> read(line.operands[o].group.begin(), line.operands[o].group.end());
+        read.push_back(line.operands[o].reg);
+        for (const RegId id : read)
+          if (const auto it = computed_by.find(id); it != computed_by.end() && it->second != p)
+            return true;
+      }
+    }
+  return false;
+}
+
+/// The registers that a pure or loading line writes: its first operand.
+std::vector<RegId> Recorder::results_of(const Line& line) {
+  std::vector<RegId> ids;
+  if (line.operands.empty()) return ids;
+  const Operand& first = line.operands[0];
+  if (first.kind == Operand::Kind::reg) ids.push_back(first.reg);
+  for (const RegId id : first.group)
+    if (id != no_reg) ids.push_back(id);
+  return ids;
+}
+
 void Recorder::settle_order(const std::vector<Operand>& sources) {
   // The fresh sources, whose lines end the recording, found from the end backwards.
-  struct Piece {
-    std::size_t rank;
-    int first, last;
-  };
   std::vector<Piece> pieces;
   int end = static_cast<int>(lines_.size()) - 1;
   for (bool found = true; found;) {
@@ -138,21 +166,18 @@ void Recorder::settle_order(const std::vector<Operand>& sources) {
   std::sort(pieces.begin(), pieces.end(),
             [](const Piece& a, const Piece& b) { return a.rank < b.rank; });
   if (std::is_sorted(pieces.begin(), pieces.end(),
-                     [](const Piece& a, const Piece& b) { return a.first < b.first; }))
+                     [](const Piece& a, const Piece& b) { return a.first < b.first; }) ||
+      depend_on_each_other(pieces))
     return;
   std::vector<Line> ordered;
   for (const Piece& piece : pieces) {
     const int shift = end + 1 + static_cast<int>(ordered.size()) - piece.first;
     for (int i = piece.first; i <= piece.last; ++i) {
       Line& line = lines_[static_cast<std::size_t>(i)];
-      const auto move = [&](RegId id) {
-        if (id == no_reg) return;
+      for (const RegId id : results_of(line)) {
         at(id).first_line += shift;
         at(id).last_line += shift;
-      };
-      const Operand& result = line.operands[0];
-      move(result.kind == Operand::Kind::reg ? result.reg : no_reg);
-      for (const RegId id : result.group) move(id);
+      }
       ordered.push_back(std::move(line));
     }
   }

@@ -240,12 +240,20 @@ class Val : public Operators<T> {
   Val(Recorder& recorder, RegId id) : recorder_(&recorder), id_(id) {}
   RegId id() const { return id_; }
   Recorder& recorder() const { return *recorder_; }
+  /// Another reading of a value that a variable of the template holds: no part of an expression.
+  Val bound() const {
+    Val v = *this;
+    v.is_bound_ = true;
+    return v;
+  }
+  bool is_bound() const { return is_bound_; }
   /// Which threads are known to hold the same value.
   Level uniform() const { return recorder_->reg(id_).uniform; }
 
  private:
   Recorder* recorder_;
   RegId id_;
+  bool is_bound_ = false;
 };
 
 /// An assignable register. Reading it as an operand reads its present value; `Val<T> v = var.get()`
@@ -291,11 +299,21 @@ In<T>::In(const Val<T>& v, Where w)
     : operand(Operand::of(v.id())), recorder(&v.recorder()), where(w) {}
 template <class T>
 In<T>::In(Val<T>&& v, Where w) : In(std::as_const(v), w) {
-  operand.fresh = true;
+  operand.fresh = !v.is_bound();
 }
 template <class T>
 In<T>::In(const Var<T>& v, Where w)
     : operand(Operand::of(v.id())), recorder(&v.recorder()), where(w) {}
+
+/// An operand that is a register, where a constant would be ambiguous.
+template <class T>
+class RegisterIn : public In<T> {
+ public:
+  // NOLINTBEGIN(google-explicit-constructor): as for In.
+  RegisterIn(const Val<T>& v, Where w = Where::here()) : In<T>(v, w) {}
+  RegisterIn(Val<T>&& v, Where w = Where::here()) : In<T>(std::move(v), w) {}
+  // NOLINTEND(google-explicit-constructor)
+};
 
 /// Records an instruction with one result of type R and operands spelled as T.
 template <class T, class R>

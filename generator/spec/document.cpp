@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -11,12 +12,6 @@ namespace {
 
 constexpr std::size_t max_bytes = std::size_t{1} << 20;
 constexpr std::size_t max_depth = 64;
-
-std::string escaped(std::string_view key) {
-  std::string s;
-  for (const char c : key) s += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
-  return s;
-}
 
 /// Builds Nodes from nlohmann's events. The events come without positions; but they come in the
 /// order of the text, so a cursor that skips white space, commas and colons stands at the token
@@ -64,16 +59,18 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& v) override {
     const Position at = token();
     Node& object = stack_.back();
-    if (object.find(v) != nullptr)
-      problems_.add(at, pointer() + "/" + escaped(v), "this key stands twice");
     object.members.push_back({v, at, {}});
+    if (!keys_.back().insert(v).second) problems_.add(at, pointer(), "this key stands twice");
     return true;
   }
   bool parse_error(std::size_t byte, const std::string&,
                    const nlohmann::detail::exception& e) override {
     std::string what = e.what();
     // nlohmann's text ends in what was wrong; what stands before it repeats position and id.
-    if (const auto colon = what.find("syntax error"); colon != what.npos) what = what.substr(colon);
+    if (const auto colon = what.find("syntax error"); colon != what.npos)
+      what = what.substr(colon);
+    else if (const auto id = what.find("] "); id != what.npos)
+      what = what.substr(id + 2);
     problems_.add(position(byte == 0 ? 0 : byte - 1), "", what);
     return false;
   }
@@ -139,6 +136,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
       return false;
     }
     stack_.push_back(std::move(n));
+    keys_.emplace_back();
     return true;
   }
 
@@ -146,6 +144,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     token();
     Node n = std::move(stack_.back());
     stack_.pop_back();
+    keys_.pop_back();
     return put(std::move(n));
   }
 
@@ -159,11 +158,12 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
 
+  /// Of the value that is being read.
   std::string pointer() const {
     std::string p;
-    for (std::size_t i = 0; i + 1 < stack_.size(); ++i)
-      p += stack_[i].kind == Node::Kind::array ? "/" + std::to_string(stack_[i].items.size())
-                                               : "/" + escaped(stack_[i].members.back().key);
+    for (const Node& n : stack_)
+      p += "/" + (n.kind == Node::Kind::array ? std::to_string(n.items.size())
+                                              : pointer_token(n.members.back().key));
     return p;
   }
 
@@ -172,6 +172,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   std::size_t cursor_ = 0, counted_ = 0;
   Position at_;
   std::vector<Node> stack_;
+  std::vector<std::set<std::string>> keys_;  ///< of the objects in stack_
   Node root_;
 };
 
@@ -188,8 +189,12 @@ std::string Node::describe() const {
     case Kind::null: return "null";
     case Kind::boolean: return boolean ? "true" : "false";
     case Kind::integer: return huge ? "an integer beyond 64 bits" : std::to_string(integer);
-    case Kind::real: return fmt::format("{}", real);
-    case Kind::string: return "\"" + string + "\"";
+    case Kind::real: {
+      // 64.0 is not 64: it must not read as an integer.
+      const std::string text = fmt::format("{}", real);
+      return text.find_first_of(".e") == text.npos ? text + ".0" : text;
+    }
+    case Kind::string: return json_text(string);
     case Kind::array: return "an array";
     case Kind::object: return "an object";
   }
@@ -216,9 +221,34 @@ Node parse(std::string_view text, Problems& problems) {
                  fmt::format("the file has {} bytes; at most {} are read", text.size(), max_bytes));
     return {};
   }
+  if (text.starts_with("\xef\xbb\xbf")) {
+    problems.add({}, "", "the file starts with a byte order mark, which JSON does not have");
+    return {};
+  }
   Builder builder(text, problems);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
+}
+
+std::string json_text(std::string_view text) {
+  constexpr std::size_t most = 60;
+  std::size_t end = std::min(text.size(), most);
+  // Not in the middle of a character.
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+    --end;
+  const std::string shown(text.substr(0, end));
+  const std::string quotes =
+      nlohmann::json(shown).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+  return end == text.size() ? quotes : quotes + "...";
+}
+
+std::string pointer_token(std::string_view key) {
+  std::string shown = json_text(key);
+  const auto close = shown.rfind('"');
+  shown = shown.substr(1, close - 1) + shown.substr(close + 1);
+  std::string s;
+  for (const char c : shown) s += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
+  return s;
 }
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {

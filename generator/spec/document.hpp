@@ -68,6 +68,12 @@ class Problems {
 /// syntax error ends the reading and is the only problem reported.
 Node parse(std::string_view text, Problems& problems);
 
+/// A text of the file for a message: as a JSON string, in ASCII, shortened where it is long.
+std::string json_text(std::string_view text);
+/// A key as a part of a JSON pointer, without the slash; what is not printable is escaped as in
+/// JSON.
+std::string pointer_token(std::string_view key);
+
 /// The candidate that a misspelt `word` most likely means, or empty.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 

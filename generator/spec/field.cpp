@@ -60,7 +60,7 @@ void Declared::read(const Node& entry, const std::string& pointer,
   for (const Node::Member& m : entry.members)
     if (std::find(known.begin(), known.end(), m.key) == known.end()) {
       const std::string meant = nearest(m.key, known);
-      problems.add(m.at, pointer + "/" + m.key,
+      problems.add(m.at, pointer + "/" + pointer_token(m.key),
                    meant.empty() ? "unknown key; known are " + quoted(known)
                                  : fmt::format("unknown key; did you mean \"{}\"?", meant));
     }

@@ -60,6 +60,7 @@ enum class Result : int {
   not_supported = 801,
   stream_capture_unsupported = 900,
   stream_capture_invalidated = 901,
+  stream_capture_implicit = 906,
 };
 
 /// CUdevice_attribute

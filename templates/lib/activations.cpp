@@ -67,10 +67,8 @@ F32 gelu(Emitter& k, const F32& x) {
   // for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32.
   const F32 n =
       polynomial(k, {0x1.0e3d68p-8f, 0x1.4d5a36p-5f, 0x1.77a842p-3f, 0x1.c11a9ap-2f, 0.5f}, a);
-  const F32 d = polynomial(k,
-                           {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f,
-                            0x1.accf7cp+0f, 1.f},
-                           a);
+  const F32 d = polynomial(
+      k, {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f, 0x1.accf7cp+0f, 1.f}, a);
   const F32 y = k.rcp_approx(d);
   const F32 estimate = n * y;
   const F32 residual = k.fma(-d, estimate, n);

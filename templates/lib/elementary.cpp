@@ -65,8 +65,8 @@ F32 exp(Emitter& k, const F32& x) {
   const Reduced e = reduce(k, bounded, std::nullopt, 127);
   const Pred small = bounded < 0.f;
   const F32 exponent = k.shl(e.shifted, 23);
-  const U32 moved =
-      k.bit_cast<ptx::u32>(exponent) + k.select(small, U32(k.constant<ptx::u32>(64u << 23)), 0u - (64u << 23));
+  const U32 moved = k.bit_cast<ptx::u32>(exponent) +
+                    k.select(small, U32(k.constant<ptx::u32>(64u << 23)), 0u - (64u << 23));
   const F32 back = k.select(small, k.constant<ptx::f32>(exp_unscale), 1 / exp_unscale);
   return e.power * k.bit_cast<ptx::f32>(moved) * back;
 }

@@ -59,9 +59,9 @@ class RowChunk {
   friend class Row;
   friend class KeptRow;
   struct Piece {
-    int offset;                 ///< columns from the chunk's first
-    std::optional<Pred> inside; ///< none: always
-    std::optional<U32> column;  ///< to read from instead, counted from the row's first
+    int offset;                  ///< columns from the chunk's first
+    std::optional<Pred> inside;  ///< none: always
+    std::optional<U32> column;   ///< to read from instead, counted from the row's first
   };
   RowChunk(Emitter& k, int vector, In<ptx::u32> base) : k_(&k), vector_(vector), base_(base) {}
   ElementPtr at(const RowPointer& p, const Piece& piece) const;
@@ -104,9 +104,9 @@ class Row {
   Emitter& k_;
   RowPlan plan_;
   Extent cols_;
-  std::optional<U64> start_;      ///< elements before the row
-  std::optional<U32> own_;        ///< the thread's first column
-  std::optional<Pred> inside_;    ///< of the only chunk's last piece, where that may lie outside
+  std::optional<U64> start_;    ///< elements before the row
+  std::optional<U32> own_;      ///< the thread's first column
+  std::optional<Pred> inside_;  ///< of the only chunk's last piece, where that may lie outside
   std::optional<U32> last_column_;
 };
 

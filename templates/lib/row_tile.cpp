@@ -21,20 +21,38 @@ RowTile::RowTile(Emitter& k, const Shape& shape, const Extent& cols) : k_(k), sh
   }
   const U32 row = k.let("row_of_cta", thread / vectors);
   col_ = k.let("col", (thread - row * vectors) * shape.vector);
-  at_once_ = vectors.is_static()
-                 ? Extent(shape.block / vectors.get())
-                 : Extent(k.let("rows_at_once", k.max(shape.block / vectors, 1)));
+  at_once_ = vectors.is_static() ? Extent(shape.block / vectors.get())
+                                 : Extent(k.let("rows_at_once", k.max(shape.block / vectors, 1)));
   row_ = row;
   k.exit_if(row >= at_once_);
 }
 
 void RowTile::each_group(const Extent& rows,
-                         const std::function<void(const U32& first)>& body) const {
+                         const std::function<void(const U32& first, const Accesses&)>& body) const {
   const Extent group = at_once_ * shape_.rows_per_thread;
   const U32 start = k_.ctaid_y() * group;
   const U32 first = row_ ? start + *row_ : start;
   const U32 stride = k_.nctaid_y() * group;
-  k_.for_range("row", first, rows, stride, body);
+  k_.for_range("row", first, rows, stride, [&](const U32& row) {
+    Accesses::Inside inside{std::nullopt};
+    for (int i = 1; i < shape_.rows_per_thread; ++i)
+      inside.push_back(k_.let("inside" + std::to_string(i), row + at_once_ * i < rows));
+    body(row, Accesses(k_, std::move(inside)));
+  });
+}
+
+void Accesses::each(const ElementPtr& first, const Extent& apart,
+                    const std::function<void(int i, const ElementPtr& at)>& access) const {
+  ElementPtr at = first;
+  for (int i = 0; i < count(); ++i) {
+    if (i > 0) at = at + apart;
+    const auto& inside = inside_[static_cast<std::size_t>(i)];
+    const auto run = [&] { access(i, at); };
+    if (inside)
+      k_.guard(*inside, run);
+    else
+      run();
+  }
 }
 
 }  // namespace ptxmill::kernels

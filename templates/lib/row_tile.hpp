@@ -6,6 +6,22 @@
 
 namespace ptxmill::kernels {
 
+/// A thread's accesses that are in flight together.
+class Accesses {
+ public:
+  using Inside = std::vector<std::optional<Pred>>;
+  /// One access for each of `inside`; it is done where its predicate holds, or always.
+  Accesses(Emitter& k, Inside inside) : k_(k), inside_(std::move(inside)) {}
+  int count() const { return static_cast<int>(inside_.size()); }
+  /// Runs `access` for each, `apart` elements from one to the next.
+  void each(const ElementPtr& first, const Extent& apart,
+            const std::function<void(int i, const ElementPtr& at)>& access) const;
+
+ private:
+  Emitter& k_;
+  Inside inside_;
+};
+
 /// Grid x runs over pieces of a row, grid y over groups of rows.
 class RowTile {
  public:
@@ -21,9 +37,10 @@ class RowTile {
   RowTile(Emitter& k, const Shape& shape, const Extent& cols);
   /// The thread's first column.
   const U32& col() const { return *col_; }
-  /// Runs the body for each group of rows; the thread's rows are `first`, first + rows_apart(), ...
-  /// and may lie beyond the last.
-  void each_group(const Extent& rows, const std::function<void(const U32& first)>& body) const;
+  /// Runs the body for each group of rows: the thread's first, and its accesses to that row and the
+  /// next ones that are its own, which are rows_apart() apart.
+  void each_group(const Extent& rows,
+                  const std::function<void(const U32& first, const Accesses&)>& body) const;
   const Extent& rows_apart() const { return at_once_; }
 
  private:

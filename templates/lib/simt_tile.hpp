@@ -1,6 +1,5 @@
 // A tile of a matrix product on the FMA units: panels of both operands pass through a ring of two
-// stages in shared memory, and each thread keeps a block of the result in registers. In the ring k
-// is the slow index, so that a thread reads the operands of one k in 16-byte accesses.
+// stages in shared memory (panel.hpp), and each thread keeps a block of the result in registers.
 #pragma once
 
 #include <string>
@@ -17,7 +16,7 @@ struct SimtTile {
   static constexpr int lanes_down = 8, lanes_across = 4;
 
   int rows, cols;                ///< of the result
-  int depth;                     ///< k of one stage
+  int depth;                     ///< k of one stage; a multiple of 8
   int thread_rows, thread_cols;  ///< of a thread's block
   int steps;                     ///< k of one round of the loop: even, and divides `depth`
   int ctas_per_sm;               ///< which the registers must allow
@@ -25,80 +24,24 @@ struct SimtTile {
   constexpr int warps_down() const { return rows / (lanes_down * thread_rows); }
   constexpr int warps_across() const { return cols / (lanes_across * thread_cols); }
   constexpr int threads() const { return 32 * warps_down() * warps_across(); }
-  /// Elements of the ring for one k: a column of A's panel, then one of W's.
-  constexpr int slice() const { return rows + cols; }
+  /// Elements of the ring for one k: a column of A's panel, a column of W's, and padding that
+  /// shifts each four k by half of the banks.
+  constexpr int slice() const { return rows + cols + 4; }
   constexpr int ring_elements() const { return 2 * depth * slice(); }
 };
 
-/// How k is divided into stages, and what a thread moves of one. A panel is moved in blocks of 4 x
-/// 4, one or more a thread.
-///
-/// k is counted with zeros before the first element, as many as make whole stages. Stages after the
-/// first then need no mask, and a sum does not depend on the depth of a stage: zeros only precede
-/// its first term.
-struct Stages {
-  Stages(Emitter& k, const SimtTile& tile, const Extent& depth, int vector);
-
-  SimtTile tile;
-  Extent depth;         ///< k
-  int vector;           ///< elements of one access to global memory: 4, or 1 if not aligned
-  Extent end, padding;  ///< k and the zeros before it; the zeros
-  U32 tid;
-  U32 corner;               ///< of the thread's blocks, along a panel's m or n
-  U32 corner_depth;         ///< the same along k
-  std::vector<Pred> valid;  ///< in the first stage: which k of a block are not padding, or of all
-};
-
-/// A matrix operand in global memory, seen from one tile.
-struct PanelSource {
-  std::string name;  ///< "a" or "w", for its values
-  ElementPtr base;
-  Extent extent;          ///< the dimension that the result keeps: m or n
-  bool depth_contiguous;  ///< stored as [extent, k], else as [k, extent]
-  U32 first;              ///< the tile's first row or column
-};
-
-/// Brings one operand's panels from global memory through registers to the ring. A thread reads its
-/// blocks along the contiguous dimension, and writes them along the other than k.
-class Panel {
- public:
-  /// `extent` is the tile's; `to` is where the panel begins in the ring's first slice.
-  Panel(Emitter& k, const Stages& stages, const PanelSource& source, int extent,
-        const SharedPtr<ptx::f32>& to);
-
-  /// Loads the first stage into registers.
-  void fetch_first(Emitter& k);
-  /// Loads the stage that begins at `at`, not the first.
-  void fetch(Emitter& k, const Extent& at);
-  /// Writes the registers to the ring, `offset` elements from its start.
-  void deposit(Emitter& k, const Extent& offset) const;
-
- private:
-  void find_blocks(Emitter& k);
-  void load(Emitter& k, const Extent& at, bool masked);
-  ElementPtr line(Emitter& k, const ElementPtr& block, int b, int i) const;
-  void load_line(Emitter& k, const ElementPtr& from, int b, int i, bool masked);
-  int index(int b, int i, int j) const { return (b * 4 + i) * 4 + j; }
-
-  Stages stages_;
-  PanelSource source_;
-  int blocks_;                     ///< of a thread
-  int stride_;                     ///< from a block to the next, along the extent
-  bool clamped_;                   ///< whether a tile may reach beyond the matrix
-  std::vector<ElementPtr> first_;  ///< to each block's first element
-  std::vector<U32> reach_;  ///< lines (in bytes of k) or columns that the matrix has after each
-                            ///< block's first, at most 3
-  SharedPtr<ptx::f32> to_;
-  std::vector<Var<ptx::f32>> staged_;  ///< by block, line of it, element of the line
-};
+/// A variable as an operand of instructions that come before its next assignment.
+F32 present(const Var<ptx::f32>& v);
 
 /// A thread's block of the result, and its operands for the present k and the next.
 class Accumulators {
  public:
-  Accumulators(Emitter& k, const Stages& stages, const SharedPtr<ptx::f32>& ring);
+  Accumulators(Emitter& k, const SimtTile& tile, const U32& tid, const SharedPtr<ptx::f32>& ring);
 
   /// Turns to the slices that begin `offset` elements from the ring's start.
   void turn_to(const Extent& offset);
+  /// Turns to the slices `steps` further on.
+  void advance(int steps);
   /// Reads the operands of the `step`-th slice from there into `set`, 0 or 1.
   void read(Emitter& k, int set, int step);
   /// Adds the outer product of a set's operands.

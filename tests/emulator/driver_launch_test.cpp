@@ -1,8 +1,5 @@
 // Launches: shapes, parameters, attributes, faults.
 #include <array>
-#include <cstdio>
-#include <fstream>
-#include <sstream>
 
 #include "tests/emulator/driver_session.hpp"
 
@@ -196,11 +193,10 @@ TEST_CASE("older devices have no clusters") {
 }
 
 TEST_CASE("a fault surfaces later, and then every call returns it") {
-  const std::string report = "driver_launch_test.report";
-  std::remove(report.c_str());
+  const ReportFile report;
   CUresult expected = CUDA_SUCCESS;
   {
-    Session session({{"PTXMILL_EMU_REPORT", report.c_str()}});
+    Session session({{"PTXMILL_EMU_REPORT", report.path()}});
     const CUfunction poke = session.kernel("poke"), fail = session.kernel("fail");
     const CUdeviceptr word = allocate_word(0);
     const CUstream stream = make_stream();
@@ -258,14 +254,7 @@ TEST_CASE("a fault surfaces later, and then every call returns it") {
     CHECK_CODE(cuMemAlloc_v2(&pointer, 4), CUDA_ERROR_CONTEXT_IS_DESTROYED);
     CHECK_CODE(cuDevicePrimaryCtxRetain(&context, 0), expected);
   }
-  if (expected != CUDA_SUCCESS) {
-    std::ifstream file(report);
-    std::stringstream text;
-    text << file.rdbuf();
-    CHECK(text.str().find(expected == CUDA_ERROR_LAUNCH_FAILED ? "fail" : "poke") !=
-          std::string::npos);
-  }
-  std::remove(report.c_str());
+  CHECK(report.mentions(expected == CUDA_ERROR_LAUNCH_FAILED ? "fail" : "poke"));
   const Session fresh;  // the process goes on after ptxmill_emu_reset
   CHECK(read_word(allocate_word(3)) == 3);
 }

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <initializer_list>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +54,30 @@ class Environment {
 
  private:
   std::vector<std::pair<std::string, std::string>> saved_;
+};
+
+/// A file of this process's own for PTXMILL_EMU_REPORT; removed when it goes out of scope.
+class ReportFile {
+ public:
+  ReportFile()
+      : path_(std::filesystem::temp_directory_path() /
+              ("ptxmill_driver_test." + std::to_string(getpid()))) {
+    std::filesystem::remove(path_);
+  }
+  ~ReportFile() { std::filesystem::remove(path_); }
+  ReportFile(const ReportFile&) = delete;
+  ReportFile& operator=(const ReportFile&) = delete;
+
+  const char* path() const { return path_.c_str(); }
+  bool mentions(const std::string& what) const {
+    std::ifstream file(path_);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str().find(what) != std::string::npos;
+  }
+
+ private:
+  std::filesystem::path path_;
 };
 
 /// Kernels that the tests launch. `poke` stores a word, `increment` and `twice` change one in

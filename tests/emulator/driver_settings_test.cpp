@@ -1,8 +1,4 @@
 // The environment: malformed settings, injected failures.
-#include <cstdio>
-#include <fstream>
-#include <sstream>
-
 #include "tests/emulator/driver_session.hpp"
 
 namespace ptxmill::emu::driver_test {
@@ -96,23 +92,18 @@ TEST_CASE("cuInit can be made to fail") {
 }
 
 TEST_CASE("the check level decides what a finding does, and the report file where it goes") {
-  const std::string report = "driver_settings_test.report";
   for (const char* level : {"off", "warn", "fail"}) {
     CAPTURE(std::string(level));
-    std::remove(report.c_str());
+    const ReportFile report;
     {
-      Session session({{"PTXMILL_EMU_CHECK", level}, {"PTXMILL_EMU_REPORT", report.c_str()}});
+      Session session({{"PTXMILL_EMU_CHECK", level}, {"PTXMILL_EMU_REPORT", report.path()}});
       const CUdeviceptr undefined = allocate(4);
       CHECK_OK(launch_one(session.kernel("branch"), nullptr, undefined));
       const bool fails = std::string(level) == "fail";
       CHECK_CODE(cuCtxSynchronize(), fails ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS);
     }
-    std::ifstream file(report);
-    std::stringstream text;
-    text << file.rdbuf();
-    CHECK((text.str().find("branch") != std::string::npos) == (std::string(level) != "off"));
+    CHECK(report.mentions("branch") == (std::string(level) != "off"));
   }
-  std::remove(report.c_str());
 }
 
 TEST_CASE("the instruction budget ends what would not end") {

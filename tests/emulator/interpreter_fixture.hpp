@@ -100,7 +100,7 @@ class Device {
     std::vector<std::byte> params(entry->param_bytes);
     REQUIRE(entry->params.size() == sizeof...(args));
     std::size_t k = 0;
-    const auto put = [&](const auto& arg) {
+    [[maybe_unused]] const auto put = [&](const auto& arg) {
       REQUIRE(entry->params[k].size == sizeof arg);
       std::memcpy(params.data() + entry->params[k].offset, &arg, sizeof arg);
       ++k;

@@ -87,7 +87,8 @@ class RowProgram {
 
   std::string operand(const isa::OperandRule& rule) {
     const Type t = type_of(rule.type);
-    const bool barrier = row_.shape == isa::Shape::barrier || row_.shape == isa::Shape::barrier_count;
+    const bool barrier =
+        row_.shape == isa::Shape::barrier || row_.shape == isa::Shape::barrier_count;
     const bool mask = row_.spelling.find(".sync") != std::string_view::npos;
     // A pair or quad is written by loads and by unpacking moves, read by stores and packing ones.
     const bool reads_vector = first_ == false;
@@ -138,10 +139,10 @@ bool legal_conversion(const isa::Row& row, Type to, Type from) {
 void check_row(const isa::Row& row, Type t, Type from) {
   const RowProgram program(row, t, from);
   CAPTURE(program.instruction());
-  const std::string text = ".version 8.6\n.target " +
-                           std::string(row.target.kind == isa::TargetRule::Kind::exactly ? "sm_90a" : "sm_90") +
-                           "\n.address_size 64\n.visible .entry k(.param .u64 p_g)\n{\n" +
-                           program.body() + "}\n";
+  const std::string text =
+      ".version 8.6\n.target " +
+      std::string(row.target.kind == isa::TargetRule::Kind::exactly ? "sm_90a" : "sm_90") +
+      "\n.address_size 64\n.visible .entry k(.param .u64 p_g)\n{\n" + program.body() + "}\n";
   std::string log;
   bool unsupported = false;
   const auto parsed_program = Program::parse(text, Machine{}, &log, &unsupported);
@@ -156,7 +157,8 @@ void check_row(const isa::Row& row, Type t, Type from) {
   Launch launch;
   launch.block = {32, 1, 1};
   launch.params = std::as_bytes(std::span(&g, 1));
-  const ExecuteResult r = execute(*parsed_program, *parsed_program->find("k"), launch, memory, Machine{}, options);
+  const ExecuteResult r =
+      execute(*parsed_program, *parsed_program->find("k"), launch, memory, Machine{}, options);
   CAPTURE(r.report);
   const bool traps = row.method == "trap";
   CHECK(r.outcome == (traps ? Outcome::launch_failed : Outcome::ok));
@@ -180,9 +182,10 @@ TEST_CASE("every special register of the table can be read") {
   for (const isa::SpecialRegister& s : isa::special_registers()) {
     CAPTURE(s.spelling);
     const std::string type(isa::spelling(s.type));
-    Device device(module_text(".param .u64 p_out",
-                              ".reg .b64 %at;\n.reg ." + type + " %v;\nld.param.u64 %at, [p_out];\nmov." + type +
-                                  " %v, " + std::string(s.spelling) + ";\nst.global." + type + " [%at], %v;\nret;\n"));
+    Device device(module_text(
+        ".param .u64 p_out",
+        ".reg .b64 %at;\n.reg ." + type + " %v;\nld.param.u64 %at, [p_out];\nmov." + type +
+            " %v, " + std::string(s.spelling) + ";\nst.global." + type + " [%at], %v;\nret;\n"));
     check_clean(device.run({}, device.reserve(8)));
   }
 }

@@ -1,6 +1,5 @@
 #include "tests/isa/loaded_module.hpp"
 
-#include <span>
 #include <stdexcept>
 
 #include "runtime/context.hpp"
@@ -29,19 +28,19 @@ LoadedModule::~LoadedModule() {
   (void)cu::ready_driver().module_unload.raw(module_);
 }
 
-std::vector<std::uint64_t> LoadedModule::run(const rt::Stream& stream, const std::string& entry,
-                                             const std::vector<std::uint64_t>& sources,
-                                             std::size_t count, std::size_t results) const {
+void LoadedModule::launch(const rt::Stream& stream, const std::string& entry,
+                          std::span<const std::byte> in, std::span<std::byte> out,
+                          std::size_t count) const {
   const rt::ContextScope scope(*device_.context());
   const cu::Driver& driver = cu::ready_driver();
   cu::Function function = nullptr;
   driver.module_get_function(&function, module_, entry.c_str());
-  const auto words = [](std::size_t n) { return rt::Shape{static_cast<std::int64_t>(n)}; };
-  // An entry without sources still takes a pointer.
-  const std::vector<std::uint64_t> in = sources.empty() ? std::vector<std::uint64_t>(1) : sources;
-  const rt::Tensor from = rt::Tensor::from_host(stream, in, words(in.size()));
-  const std::vector<std::uint64_t> poison(count * results, ~std::uint64_t{0});
-  const rt::Tensor to = rt::Tensor::from_host(stream, poison, words(poison.size()));
+  const auto upload = [&](std::span<const std::byte> bytes) {
+    return rt::Tensor::from_host(stream, rt::DType::u8,
+                                 rt::Shape{static_cast<std::int64_t>(bytes.size())}, bytes);
+  };
+  const rt::Tensor from = upload(in);
+  const rt::Tensor to = upload(std::vector<std::byte>(out.size(), std::byte{0xff}));
   cu::DevicePointer from_pointer = from.pointer(), to_pointer = to.pointer();
   auto cases = static_cast<std::uint32_t>(count);
   alignas(16) char cell[16] = {};
@@ -49,7 +48,18 @@ std::vector<std::uint64_t> LoadedModule::run(const rt::Stream& stream, const std
   constexpr unsigned block = 128;
   driver.launch_kernel(function, (cases + block - 1) / block, 1, 1, block, 1, 1, 0, stream.handle(),
                        parameters, nullptr);
-  return to.to_host<std::uint64_t>(stream);
+  to.to_host(stream, out);
+}
+
+std::vector<std::uint64_t> LoadedModule::run(const rt::Stream& stream, const std::string& entry,
+                                             const std::vector<std::uint64_t>& sources,
+                                             std::size_t count, std::size_t results) const {
+  // An entry without sources still takes a pointer.
+  const std::vector<std::uint64_t> in = sources.empty() ? std::vector<std::uint64_t>(1) : sources;
+  std::vector<std::uint64_t> out(count * results);
+  launch(stream, entry, std::as_bytes(std::span(in)), std::as_writable_bytes(std::span(out)),
+         count);
+  return out;
 }
 
 }  // namespace ptxmill::test

@@ -63,9 +63,12 @@ Expected power_flushed(double a) {
   return value < 0x1p-126 ? exactly(0.0f) : near_relative(value, -22);
 }
 
+/// min.NaN and max.NaN: a NaN wins, and -0 is less than +0.
 template <class T>
-T nan() {
-  return std::numeric_limits<T>::quiet_NaN();
+T extreme(T a, T b, bool least) {
+  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<T>::quiet_NaN();
+  if (a == b) return std::signbit(a) == least ? a : b;
+  return (a < b) == least ? a : b;
 }
 
 /// Both orders of a comparison: false for a NaN, or true.
@@ -142,8 +145,8 @@ const std::vector<Reference>& float_references() {
       {Op::ex2_approx, approximately([](double a) { return near_relative(std::exp2(a), -22); })},
       {Op::ex2_approx_ftz, approximately(power_flushed)},
       {Op::tanh_approx, approximately([](double a) { return near_relative(std::tanh(a), -11); })},
-      {Op::min_nan, reals<2>([](auto a, auto b) { using T = decltype(a); return std::isnan(a) || std::isnan(b) ? nan<T>() : a < b || (a == b && std::signbit(a)) ? a : b; })},
-      {Op::max_nan, reals<2>([](auto a, auto b) { using T = decltype(a); return std::isnan(a) || std::isnan(b) ? nan<T>() : a > b || (a == b && !std::signbit(a)) ? a : b; })},
+      {Op::min_nan, reals<2>([](auto a, auto b) { return extreme(a, b, true); })},
+      {Op::max_nan, reals<2>([](auto a, auto b) { return extreme(a, b, false); })},
       {Op::copysign, reals<2>([](auto sign, auto magnitude) { return std::copysign(magnitude, sign); })},
       {Op::testp_finite, reals<1>([](auto a) { return std::isfinite(a); })},
       {Op::testp_infinite, reals<1>([](auto a) { return std::isinf(a); })},

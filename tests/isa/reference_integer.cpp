@@ -84,17 +84,18 @@ T reversed(T a) {
   return r;
 }
 
-/// bfe and bfi take position and length from 0 to 255. The manual has larger ones wrap; hardware does
-/// so for 32 bits, and for 64 bits computes something else.
+/// bfe and bfi take position and length from 0 to 255. The manual has larger ones wrap; hardware
+/// does so for 32 bits, and for 64 bits computes something else.
 template <class T>
-bool in_range(T, std::uint32_t pos, std::uint32_t len) {
+bool defined(std::uint32_t pos, std::uint32_t len) {
   return sizeof(T) == 4 || (pos <= 255 && len <= 255);
 }
 
-/// `len` bits from `pos` on, both taken modulo 256, extended by the field's highest bit.
+/// `len` bits from `pos` on, extended by the field's highest bit.
 template <class T>
-T extracted(T value, std::uint32_t pos, std::uint32_t len) {
+Expected extracted(T value, std::uint32_t pos, std::uint32_t len) {
   using U = std::make_unsigned_t<T>;
+  if (!defined<T>(pos, len)) return unspecified();
   constexpr unsigned msb = std::numeric_limits<U>::digits - 1;
   const U a = static_cast<U>(value);
   pos &= 0xff;
@@ -106,11 +107,13 @@ T extracted(T value, std::uint32_t pos, std::uint32_t len) {
     const bool inside = i < len && pos + i <= msb;
     if (inside ? (a >> (pos + i) & 1) != 0 : extend) d |= U{1} << i;
   }
-  return static_cast<T>(d);
+  return exactly(d);
 }
 
+/// b with the low `len` bits of a in place of those from `pos` on.
 template <class T>
-T inserted(T a, T b, std::uint32_t pos, std::uint32_t len) {
+Expected inserted(T a, T b, std::uint32_t pos, std::uint32_t len) {
+  if (!defined<T>(pos, len)) return unspecified();
   constexpr unsigned msb = std::numeric_limits<std::make_unsigned_t<T>>::digits - 1;
   pos &= 0xff;
   len &= 0xff;
@@ -119,7 +122,7 @@ T inserted(T a, T b, std::uint32_t pos, std::uint32_t len) {
     const T bit = static_cast<T>(T{1} << (pos + i));
     f = static_cast<T>((a >> i & 1) != 0 ? f | bit : f & ~bit);
   }
-  return f;
+  return exactly(f);
 }
 
 /// min and max of reals: a NaN loses against a number, and -0 is less than +0.
@@ -160,8 +163,8 @@ const std::vector<Reference>& integer_references() {
       {Op::clz, integers<1>([](auto a) { return static_cast<std::uint32_t>(std::countl_zero(std::make_unsigned_t<decltype(a)>(a))); })},
       {Op::bfind, integers<1>([](auto a) { return most_significant(a); })},
       {Op::brev, integers<1>([](auto a) { return reversed(std::make_unsigned_t<decltype(a)>(a)); })},
-      {Op::bfe, integers<1>([](auto a, const Sources& s) { return in_range(a, s.u32(1), s.u32(2)) ? exactly(extracted(a, s.u32(1), s.u32(2))) : unspecified(); })},
-      {Op::bfi, integers<2>([](auto a, auto b, const Sources& s) { return in_range(a, s.u32(2), s.u32(3)) ? exactly(inserted(a, b, s.u32(2), s.u32(3))) : unspecified(); })},
+      {Op::bfe, integers<1>([](auto a, const Sources& s) { return extracted(a, s.u32(1), s.u32(2)); })},
+      {Op::bfi, integers<2>([](auto a, auto b, const Sources& s) { return inserted(a, b, s.u32(2), s.u32(3)); })},
   };
   return all;
 }

@@ -5,59 +5,113 @@ namespace ptxmill::test {
 namespace {
 
 template <class A, class B>
-concept CanAdd = requires(Kernel& k, A a, B b) { k.add(a, b); };
+concept CanAdd = requires(Kernel& k, A a, B b) {
+  k.add(a, b);
+};
 template <class A, class B>
-concept CanPlus = requires(A a, B b) { a + b; };
+concept CanPlus = requires(A a, B b) {
+  a + b;
+};
 template <class A, class B>
-concept CanCompare = requires(A a, B b) { a < b; };
+concept CanCompare = requires(A a, B b) {
+  a < b;
+};
 template <class A>
-concept CanAndAlso = requires(A a) { a && a; };
+concept CanAndAlso = requires(A a) {
+  a&& a;
+};
 template <class A>
-concept CanMulWide = requires(Kernel& k, A a) { k.mul_wide(a, a); };
+concept CanMulWide = requires(Kernel& k, A a) {
+  k.mul_wide(a, a);
+};
 template <class A>
-concept CanPopc = requires(Kernel& k, A a) { k.popc(a); };
+concept CanPopc = requires(Kernel& k, A a) {
+  k.popc(a);
+};
 template <class A>
-concept CanSetpEq = requires(Kernel& k, A a) { k.setp_eq(a, a); };
+concept CanSetpEq = requires(Kernel& k, A a) {
+  k.setp_eq(a, a);
+};
 template <class A>
-concept CanSetpNan = requires(Kernel& k, A a) { k.setp_nan(a, a); };
+concept CanSetpNan = requires(Kernel& k, A a) {
+  k.setp_nan(a, a);
+};
 template <class A>
-concept CanEx2 = requires(Kernel& k, A a) { k.ex2_approx(a); };
+concept CanEx2 = requires(Kernel& k, A a) {
+  k.ex2_approx(a);
+};
 template <class A>
-concept CanFmaHalf = requires(Kernel& k, A a) { k.fma_half(a, a, a); };
+concept CanFmaHalf = requires(Kernel& k, A a) {
+  k.fma_half(a, a, a);
+};
 template <class A>
-concept CanLop3 = requires(Kernel& k, A a) { k.lop3(a, a, a, 1); };
+concept CanLop3 = requires(Kernel& k, A a) {
+  k.lop3(a, a, a, 1);
+};
 template <class A>
-concept CanRedux = requires(Kernel& k, A a) { k.redux_sync_add(a); };
+concept CanRedux = requires(Kernel& k, A a) {
+  k.redux_sync_add(a);
+};
 template <class A>
-concept CanShuffle = requires(Kernel& k, A a) { k.shfl_sync_bfly(a, 1); };
+concept CanShuffle = requires(Kernel& k, A a) {
+  k.shfl_sync_bfly(a, 1);
+};
 template <class T, class A>
-concept CanCvt = requires(Kernel& k, A a) { k.cvt<T>(a); };
+concept CanCvt = requires(Kernel& k, A a) {
+  k.cvt<T>(a);
+};
 template <class T, class A>
-concept CanCvtRn = requires(Kernel& k, A a) { k.cvt_rn<T>(a); };
+concept CanCvtRn = requires(Kernel& k, A a) {
+  k.cvt_rn<T>(a);
+};
 template <class T, class A>
-concept CanCvtRni = requires(Kernel& k, A a) { k.cvt_rni<T>(a); };
+concept CanCvtRni = requires(Kernel& k, A a) {
+  k.cvt_rni<T>(a);
+};
 template <class P>
-concept CanLoadShared = requires(Kernel& k, P p) { k.ld_shared(p); };
+concept CanLoadShared = requires(Kernel& k, P p) {
+  k.ld_shared(p);
+};
 template <class P>
-concept CanLoadGlobal = requires(Kernel& k, P p) { k.ld_global(p); };
+concept CanLoadGlobal = requires(Kernel& k, P p) {
+  k.ld_global(p);
+};
 template <class P>
-concept CanLoadGlobalV4 = requires(Kernel& k, P p) { k.ld_global_v4(p); };
+concept CanLoadGlobalV4 = requires(Kernel& k, P p) {
+  k.ld_global_v4(p);
+};
 template <class P, class V>
-concept CanStore = requires(Kernel& k, P p, V v) { k.store(p, v); };
+concept CanStore = requires(Kernel& k, P p, V v) {
+  k.store(p, v);
+};
 template <class P, class V>
-concept CanAtomicAdd = requires(Kernel& k, P p, V v) { k.atom_global_add(p, v); };
+concept CanAtomicAdd = requires(Kernel& k, P p, V v) {
+  k.atom_global_add(p, v);
+};
 template <class P, class V>
-concept CanAtomicExchange = requires(Kernel& k, P p, V v) { k.atom_global_exch(p, v); };
+concept CanAtomicExchange = requires(Kernel& k, P p, V v) {
+  k.atom_global_exch(p, v);
+};
 template <class P, class I>
-concept CanAdvance = requires(P p, I i) { p + i; };
+concept CanAdvance = requires(P p, I i) {
+  p + i;
+};
 template <class R, class A>
-concept CanReadAs = requires(Kernel& k, A a) { k.as<R>(a); };
+concept CanReadAs = requires(Kernel& k, A a) {
+  k.as<R>(a);
+};
 template <class R, class A>
-concept CanBitCast = requires(Kernel& k, A a) { k.bit_cast<R>(a); };
+concept CanBitCast = requires(Kernel& k, A a) {
+  k.bit_cast<R>(a);
+};
 template <class R, class A>
-concept CanPack = requires(Kernel& k, A a) { k.mov_pack<R>(a, a); };
+concept CanPack = requires(Kernel& k, A a) {
+  k.mov_pack<R>(a, a);
+};
 template <class T, class L>
-concept CanAssign = requires(Var<T>& v, L value) { v = value; };
+concept CanAssign = requires(Var<T>& v, L value) {
+  v = value;
+};
 template <class T>
 concept CanCopyVariable = std::is_copy_constructible_v<Var<T>>;
 

@@ -11,7 +11,8 @@ namespace {
 
 std::string finished(Kernel& k, const EntryShape& shape, const std::string& says) {
   k.recorder.finish(Where::here());
-  return print(k.recorder, shape, {k.recorder.entry() + " -- " + says, "", "  the builder's golden text"});
+  return print(k.recorder, shape,
+               {k.recorder.entry() + " -- " + says, "", "  the builder's golden text"});
 }
 
 }  // namespace
@@ -39,21 +40,24 @@ std::string every_structure() {
       for (int distance = 16; distance > 0; distance /= 2) sum += k.shfl_sync_bfly(sum, distance);
       const Pred first = k.let("first", tid % 32 == 0);
       k.guard(first, [&] { k.store(partial + tid / 32, sum); });
-      k.store(flags + tid, k.select(first, 1, 0));
+      k.store(flags + tid, k.select(first, k.constant<u32>(1), 0));
       k.sync();
     });
     k.phase("choose, halve, store", [&] {
-      k.if_("lead", tid == 0,
-            [&] {
-              const auto four = k.load<4>(partial);
-              sum = (four[0] + four[1]) + (four[2] + four[3]);
-            },
-            [&] { sum = k.load(partial + 3) * scale; });
+      k.if_(
+          "lead", tid == 0,
+          [&] {
+            const auto four = k.load<4>(partial);
+            sum = (four[0] + four[1]) + (four[2] + four[3]);
+          },
+          [&] { sum = k.load(partial + 3) * scale; });
       auto left = k.var<u32>("left", k.load(flags + 127));
-      k.while_("halve", [&] { return left > 0; }, [&] {
-        sum *= 0.5;
-        left -= 1;
-      });
+      k.while_(
+          "halve", [&] { return left > 0; },
+          [&] {
+            sum *= 0.5;
+            left -= 1;
+          });
       k.store(out + row, sum);
       k.sync();
     });

@@ -28,7 +28,8 @@ TEST_CASE("a barrier is not under a divergent condition") {
       line = __LINE__ + 1;
       k.sync();
     };
-    k.if_("else", k.tid_x() < 3, [] {}, sync);
+    k.if_(
+        "else", k.tid_x() < 3, [] {}, sync);
   });
 }
 
@@ -43,10 +44,12 @@ TEST_CASE("a barrier is not in a divergent loop") {
   refused(needs("bar.sync", "cta", "thread"), [&](int& line) {
     ScratchKernel k;
     auto left = k.var<u32>("left", k.tid_x());
-    k.while_("left", [&] { return left > 0; }, [&] {
-      line = __LINE__ + 1;
-      k.sync();
-    });
+    k.while_(
+        "left", [&] { return left > 0; },
+        [&] {
+          line = __LINE__ + 1;
+          k.sync();
+        });
   });
 }
 
@@ -55,10 +58,12 @@ TEST_CASE("uniform conditions may hold barriers") {
   k.if_("cta", k.ctaid_x() < 3, [&] { k.sync(); });
   k.for_range("i", k.ctaid_x(), k.n, k.nctaid_x(), [&](const U32&) { k.sync(); });
   auto left = k.var<u32>("rounds", k.n, Level::cta);
-  k.while_("rounds", [&] { return left > 0; }, [&] {
-    k.sync();
-    left -= 1;
-  });
+  k.while_(
+      "rounds", [&] { return left > 0; },
+      [&] {
+        k.sync();
+        left -= 1;
+      });
   const Pred any = k.vote_sync_any(k.tid_x() < 3);
   k.if_("warp", any, [&] {
     k.redux_sync_add(k.tid_x());
@@ -223,10 +228,12 @@ TEST_CASE("barriers have numbers from 0 to 15, and counts of whole warps") {
       k.bar_sync(id);
     });
   for (const int threads : {0, 33, 1056})
-    refused("barrier 2: " + std::to_string(threads) + " threads; expected a multiple of 32 up to 1024", [&](int& line) {
-      line = __LINE__ + 1;
-      k.bar_arrive(2, threads);
-    });
+    refused(
+        "barrier 2: " + std::to_string(threads) + " threads; expected a multiple of 32 up to 1024",
+        [&](int& line) {
+          line = __LINE__ + 1;
+          k.bar_arrive(2, threads);
+        });
   refused("barrier 2: -32 threads; expected a multiple of 32 up to 1024", [&](int& line) {
     line = __LINE__ + 1;
     k.bar_sync_count(2, -32);
@@ -236,10 +243,11 @@ TEST_CASE("barriers have numbers from 0 to 15, and counts of whole warps") {
 TEST_CASE("labels are given once, and are words") {
   ScratchKernel k;
   k.if_("tail", k.n > 4, [] {});
-  refused("the label 'tail_end' is used twice; an unrolled or repeated use carries its own name", [&](int& line) {
-    line = __LINE__ + 1;
-    k.if_("tail", k.n > 4, [] {});
-  });
+  refused("the label 'tail_end' is used twice; an unrolled or repeated use carries its own name",
+          [&](int& line) {
+            line = __LINE__ + 1;
+            k.if_("tail", k.n > 4, [] {});
+          });
   refused("'the tail_end' is no label name: letters, digits and '_' are", [&](int& line) {
     line = __LINE__ + 1;
     k.if_("the tail", k.n > 4, [] {});

@@ -81,7 +81,8 @@ TEST_CASE("scalar accesses are aligned too") {
 }
 
 TEST_CASE("shared memory stays within the target's limit") {
-  for (const auto& [name, kib] : {std::pair("sm_80", 163), {"sm_86", 99}, {"sm_89", 99}, {"sm_90", 227}, {"sm_90a", 227}}) {
+  for (const auto& [name, kib] :
+       {std::pair("sm_80", 163), {"sm_86", 99}, {"sm_89", 99}, {"sm_90", 227}, {"sm_90a", 227}}) {
     ScratchKernel k(*Target::parse(name));
     const int most = kib * 1024;
     k.shared<f32>("all", most / 4 - 1);
@@ -118,10 +119,12 @@ TEST_CASE("shared arrays are laid out once, by name") {
       k.shared<f32>(taken, 4);
     });
   for (const char* malformed : {"", "4th", "a-b", "caf\xc3\xa9"})
-    refused("'" + std::string(malformed) + "' is no name: a letter, then letters, digits and '_' are", [&](int& line) {
-      line = __LINE__ + 1;
-      k.shared<f32>(malformed, 4);
-    });
+    refused(
+        "'" + std::string(malformed) + "' is no name: a letter, then letters, digits and '_' are",
+        [&](int& line) {
+          line = __LINE__ + 1;
+          k.shared<f32>(malformed, 4);
+        });
 }
 
 TEST_CASE("static offsets stay inside their array") {

@@ -41,7 +41,8 @@ TEST_CASE("a temporary of the enclosing phase is named before an inner phase rea
   ScratchKernel k;
   const int defined = __LINE__ + 1;
   const U32 tid = k.tid_x();
-  refused("a temporary defined at " + place(__FILE__, defined) + " is used in another phase; name it with let()",
+  refused("a temporary defined at " + place(__FILE__, defined) +
+              " is used in another phase; name it with let()",
           [&](int& line) {
             k.phase("inner", [&] {
               line = __LINE__ + 1;
@@ -83,11 +84,13 @@ TEST_CASE("a value does not leave a branch, a loop or a guard") {
   };
   k.if_("branch", p, define);
   refused(outside(defined), use);
-  k.if_("else", p, [] {}, define);
+  k.if_(
+      "else", p, [] {}, define);
   refused(outside(defined), use);
   k.for_range("i", 0, k.n, 1, [&](const U32&) { define(); });
   refused(outside(defined), use);
-  k.while_("again", [&] { return k.n > 3; }, define);
+  k.while_(
+      "again", [&] { return k.n > 3; }, define);
   refused(outside(defined), use);
   k.guard(p, define);
   refused(outside(defined), use);
@@ -100,7 +103,8 @@ TEST_CASE("a temporary that a variable took over is gone") {
   F32 value = k.load(k.x);
   const F32 alias = value;
   sum = std::move(value);
-  refused("the temporary of " + place(__FILE__, defined) + " was assigned to 'sum' and is gone; use the variable",
+  refused("the temporary of " + place(__FILE__, defined) +
+              " was assigned to 'sum' and is gone; use the variable",
           [&](int& line) {
             line = __LINE__ + 1;
             k.add_rn(alias, 1);
@@ -221,19 +225,23 @@ TEST_CASE("an assignment is as uniform as its variable is declared") {
   ScratchKernel k;
   auto v = k.var<u32>("v", 0, Level::cta);
   v = k.ctaid_x();
-  refused("'v' is declared uniform across the cta, and is assigned a value that is uniform only across the thread",
-          [&](int& line) {
-            line = __LINE__ + 1;
-            v = k.tid_x();
-          });
+  refused(
+      "'v' is declared uniform across the cta, and is assigned a value that is uniform only across "
+      "the thread",
+      [&](int& line) {
+        line = __LINE__ + 1;
+        v = k.tid_x();
+      });
   const Pred some = k.tid_x() < 3;
-  refused("'v' is declared uniform across the cta, and is assigned a value that is uniform only across the thread",
-          [&](int& line) {
-            k.if_("some", some, [&] {
-              line = __LINE__ + 1;
-              v = k.ctaid_y();
-            });
-          });
+  refused(
+      "'v' is declared uniform across the cta, and is assigned a value that is uniform only across "
+      "the thread",
+      [&](int& line) {
+        k.if_("some", some, [&] {
+          line = __LINE__ + 1;
+          v = k.ctaid_y();
+        });
+      });
 }
 
 TEST_CASE("a variable is assigned where it is declared") {

@@ -26,8 +26,8 @@ std::string instructions(const Recorder& recorder);
 /// The source line of this file as messages name it: "refusals_test.cpp:12".
 inline std::string place(const char* file, int line) { return Where{file, line}.text(); }
 
-/// Runs `offend`, which sets its argument to the line that must be named, and then does what must be
-/// refused with `message`.
+/// Runs `offend`, which sets its argument to the line that must be named, and then does what must
+/// be refused with `message`.
 template <class F>
 void check_refused(const char* file, const std::string& message, F offend) {
   int line = 0;

@@ -102,6 +102,7 @@ PTXMILL_SAME(cu::Result::cooperative_launch_too_large, CUDA_ERROR_COOPERATIVE_LA
 PTXMILL_SAME(cu::Result::not_supported, CUDA_ERROR_NOT_SUPPORTED);
 PTXMILL_SAME(cu::Result::stream_capture_unsupported, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
 PTXMILL_SAME(cu::Result::stream_capture_invalidated, CUDA_ERROR_STREAM_CAPTURE_INVALIDATED);
+PTXMILL_SAME(cu::Result::stream_capture_implicit, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
 
 #define PTXMILL_SAME_DEVICE(ours, theirs) \
   PTXMILL_SAME(cu::DeviceAttribute::ours, CU_DEVICE_ATTRIBUTE_##theirs)

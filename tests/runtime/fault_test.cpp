@@ -6,6 +6,7 @@
 
 #include "runtime/counters.hpp"
 #include "runtime/kernel.hpp"
+#include "runtime/plan.hpp"
 #include "tests/runtime/child_process.hpp"
 #include "tests/runtime/fixture_kernels.hpp"
 #include "tests/support/device_fixture.hpp"
@@ -109,6 +110,62 @@ TEST_CASE("fault: a graph names its kernels") {
   });
   CHECK(thrown.code == ErrorCode::context_lost);
   CHECK(thrown.says("since the last synchronisation: scale, fault"));
+}
+
+TEST_CASE("fault: out of memory at every allocation in turn") {
+  const char* name = "fault: out of memory at every allocation in turn";
+  if (!in_child()) {
+    if (!ptxmill::test::on_emulator()) {
+      MESSAGE("left to the emulator: a driver cannot be told to run out of memory");
+      return;
+    }
+    int failures = 0;
+    for (bool reached_the_end = false; !reached_the_end; ++failures) {
+      REQUIRE(failures < 100);
+      const ChildResult result =
+          run_again(name, "PTXMILL_EMU_FAIL_CALL=alloc:" + std::to_string(failures + 1));
+      CAPTURE(failures);
+      CAPTURE(result.output);
+      REQUIRE(result.exit_code == 0);
+      reached_the_end = result.says("every allocation succeeded");
+    }
+    // b, c, packed, two workspaces, x, out and the workspace of a stream.
+    CHECK(failures > 7);
+    return;
+  }
+  const Device device = Device::open();
+  const std::size_t free_before = device.memory().free;
+  reset_counters();
+  const Thrown thrown = thrown_by([&] {
+    ManifestFixture fixture = fixture_library();
+    ptxmill::test::add_chain_plan(fixture);
+    const KernelLibrary library = fixture.open(device);
+    const Stream stream(device);
+    const std::vector<float> ones(64, 1.f);
+    Block block = Block::open(library, "chain");
+    block.prepare(stream,
+                  {{"b", Tensor::from_host(stream, ones, {64})},
+                   {"c", Tensor::from_host(stream, ones, {64})}},
+                  {{"n", 64}});
+    const Tensor x = Tensor::from_host(stream, ones, {64});
+    const Tensor out = Tensor::empty(stream, DType::f32, {64});
+    block.forward(stream, {{"n", 64}}, {{"x", x}}, {{"out", out}});
+    library.kernel("through").launch(stream, {{"n", 64}}, x, out);
+    stream.synchronize();
+  });
+  if (!thrown.any) MESSAGE("every allocation succeeded");
+  CAPTURE(thrown.what);
+  if (thrown.any) {
+    CHECK(thrown.code == ErrorCode::out_of_memory);
+    CHECK(thrown.says("bytes requested"));
+    CHECK(thrown.says("bytes are free of"));
+  }
+  CHECK(counters().allocations == counters().frees);
+  device.synchronize();
+  CHECK(device.memory().free == free_before);
+  const Stream stream(device);
+  CHECK(Tensor::from_host(stream, std::vector<float>{3}, {1}).to_host<float>(stream) ==
+        std::vector<float>{3});
 }
 
 TEST_CASE("trace: each launch is printed where it is asked for") {

@@ -1,0 +1,22 @@
+// split_heads: [batch, seq_len, heads * head_dim] to [batch, heads, seq_len, head_dim].
+#include "templates/lib/head_layout.hpp"
+
+namespace ptxmill::kernels {
+namespace {
+
+class SplitHeads final : public HeadLayout {
+ public:
+  Tensor x{*this, "x", Direction::in, dtype, "the input", [this] { return shape(Order::joined); }};
+  Tensor out{*this, "out", Direction::out, dtype, "the same elements in the other order", [this] {
+               return shape(Order::split);
+             }};
+
+  void emit(Emitter& k, const Form& form) const override { copy(k, form, Order::joined, x, out); }
+};
+
+PTXMILL_TEMPLATE(
+    SplitHeads, "split_heads",
+    "[batch, seq_len, heads * head_dim] to [batch, heads, seq_len, head_dim], bit for bit.");
+
+}  // namespace
+}  // namespace ptxmill::kernels

@@ -1,0 +1,106 @@
+// Transpose is a copy: every bit, NaN payloads among them, must arrive, and none elsewhere.
+#include <doctest/doctest.h>
+
+#include <bit>
+#include <string>
+#include <vector>
+
+#include "tests/reference/layout.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/device_fixture.hpp"
+#include "tests/support/shapes.hpp"
+#include "tests/templates/harness.hpp"
+
+namespace ptxmill::test {
+namespace {
+
+class TransposeFixture : public DeviceFixture {
+ public:
+  void check(const rt::Kernel& kernel, std::int64_t batch, std::int64_t rows, std::int64_t cols) {
+    CAPTURE(batch);
+    CAPTURE(rows);
+    CAPTURE(cols);
+    const std::int64_t size = rows * cols;
+    if (!budget.allows("transpose " + std::to_string(batch) + "x" + std::to_string(rows) + "x" +
+                           std::to_string(cols),
+                       static_cast<std::uint64_t>(batch * size)))
+      return;
+    std::vector<float> x(static_cast<std::size_t>(batch * size));
+    for (float& v : x) v = std::bit_cast<float>(static_cast<std::uint32_t>(random.next()));
+    std::vector<float> expected;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::span<const float> matrix(x.data() + b * size, static_cast<std::size_t>(size));
+      for (const float v : reference::transpose(matrix, static_cast<std::size_t>(rows),
+                                                static_cast<std::size_t>(cols)))
+        expected.push_back(v);
+    }
+    const auto in = input(x, {batch, rows, cols});
+    const auto out = output({batch, cols, rows});
+    kernel.launch(stream, {{"batch", batch}, {"rows", rows}, {"cols", cols}}, in.tensor(),
+                  out.tensor());
+    CHECK(compare_bits(out.read(), expected,
+                       {static_cast<std::size_t>(batch), static_cast<std::size_t>(cols),
+                        static_cast<std::size_t>(rows)}));
+  }
+
+  Random random = random_for("transpose");
+  CaseBudget budget{600'000, 6'000'000};
+};
+
+constexpr const char* any_shape = R"({"name": "k", "template": "transpose", "dtype": "f32"})";
+
+}  // namespace
+
+TEST_CASE_FIXTURE(TransposeFixture, "transpose, sizes around the tile") {
+  const GeneratedLibrary library(device(), any_shape);
+  const std::vector<std::int64_t> sizes = edge_sizes({4, 32, 60, 64, 68, 128});
+  for (const std::int64_t rows : sizes)
+    for (const std::int64_t cols : sizes) check(library.kernel("k"), 1, rows, cols);
+}
+
+TEST_CASE_FIXTURE(TransposeFixture, "transpose, the models' shapes") {
+  const GeneratedLibrary library(device(), any_shape);
+  for (const auto& [rows, cols] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {384, 1500}, {1500, 384}, {384, 384}, {51865, 8}, {1280, 5120}, {80, 3000}})
+    check(library.kernel("k"), 1, rows, cols);
+}
+
+TEST_CASE_FIXTURE(TransposeFixture, "transpose, batches and random shapes") {
+  const GeneratedLibrary library(device(), any_shape);
+  check(library.kernel("k"), 3, 70, 65);
+  check(library.kernel("k"), 8, 68, 132);
+  // More matrices than CTAs in a column of the grid.
+  check(library.kernel("k"), 65537, 2, 3);
+  for (int i = 0; i < 30; ++i)
+    check(library.kernel("k"), random.integer(1, 8), random_size(random, 400),
+          random_size(random, 400));
+}
+
+TEST_CASE_FIXTURE(TransposeFixture, "transpose, shapes that the spec fixes") {
+  for (const auto& [batch, rows, cols] :
+       std::vector<std::array<std::int64_t, 3>>{{1, 1, 1}, {1, 64, 64}, {2, 64, 192}, {1, 100, 36},
+                                                {3, 33, 65}}) {
+    const GeneratedLibrary library(
+        device(), R"({"name": "k", "template": "transpose", "dtype": "f32", "batch": )" +
+                      std::to_string(batch) + R"(, "rows": )" + std::to_string(rows) +
+                      R"(, "cols": )" + std::to_string(cols) + "}");
+    check(library.kernel("k"), batch, rows, cols);
+  }
+}
+
+TEST_CASE_FIXTURE(TransposeFixture, "transpose, nothing to do is a success") {
+  const GeneratedLibrary library(device(), any_shape);
+  check(library.kernel("k"), 0, 4, 4);
+  check(library.kernel("k"), 2, 0, 4);
+  check(library.kernel("k"), 2, 4, 0);
+}
+
+TEST_CASE("transpose, what the spec reader refuses") {
+  CHECK(problems_of(any_shape).empty());
+  CHECK(problems_of(R"({"name": "k", "template": "transpose", "dtype": "f32", "rows": "any"})")
+            .find("/kernels/0/rows: expected a number or \"dynamic\"") != std::string::npos);
+  CHECK(problems_of(R"({"name": "k", "template": "transpose", "dtype": "f64"})")
+            .find("/kernels/0/dtype: expected") != std::string::npos);
+}
+
+}  // namespace ptxmill::test
