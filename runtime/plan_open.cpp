@@ -140,10 +140,10 @@ class Binder {
         fail(step,
              concat("the dimension '", dim.name, "' of kernel '", step.kernel, "' is not given"));
     }
-    for (const auto& [name, unused] : step.dims)
+    for (const auto& given : step.dims)
       if (std::none_of(kernel.info().dims.begin(), kernel.info().dims.end(),
-                       [&](const DimInfo& dim) { return dim.name == name; }))
-        fail(step, concat("kernel '", step.kernel, "' has no dimension '", name, "'"));
+                       [&](const DimInfo& dim) { return dim.name == given.first; }))
+        fail(step, concat("kernel '", step.kernel, "' has no dimension '", given.first, "'"));
     for (const std::string& name : kernel.argument_names())
       bound.arguments.push_back(bind_argument(step, kernel, name, preparing));
     for (const auto& [name, unused] : step.args) require_argument(step, kernel, name);

@@ -146,16 +146,28 @@ void AttentionBody::emit() {
 void AttentionBody::load_q() const {
   const HeadRows rows =
       rows_of("q_head", problem_.q, problem_.heads, q_len_, head_, problem_.q_row_stride);
-  const int vectors = tile_.head_dim / 4;
-  k_.for_range("vector", tid_, Tile::queries * vectors, Tile::threads, [&](const U32& vector) {
-    k_.phase("load Q", [&] {
-      const U32 row = vector / vectors;
-      const U32 column = vector % vectors * 4;
-      // Rows past the last query repeat it, and are not stored.
+  const int vectors = tile_.head_dim / 4, all = Tile::queries * vectors;
+  k_.phase("load Q", [&] {
+    // Every load is on its way before the first is waited for.
+    std::vector<U32> indices;
+    std::vector<std::vector<F32>> loaded;
+    for (int first = 0; first < all; first += Tile::threads) {
+      const U32 index = tid_ + first;
+      // Past the tile's end, and past the last query, rows repeat; no such row is stored.
+      const U32 row = first + Tile::threads <= all ? index / vectors
+                                                   : k_.min(index / vectors, Tile::queries - 1);
       const U32 query = k_.min(first_query_ + row, last_query_);
-      const std::vector<F32> v = k_.load_vector(rows.row(k_, query) + column, 4);
-      store_shared(k_, q_tile_ + k_.fma(row, tile_.padded_row(), column), v);
-    });
+      indices.push_back(index);
+      loaded.push_back(k_.load_vector(rows.row(k_, query) + index % vectors * 4, 4));
+    }
+    for (std::size_t n = 0; n < loaded.size(); ++n) {
+      const U32 place = k_.fma(indices[n] / vectors, tile_.padded_row(), indices[n] % vectors * 4);
+      const auto store = [&] { store_shared(k_, q_tile_ + place, loaded[n]); };
+      if (static_cast<int>(n + 1) * Tile::threads <= all)
+        store();
+      else
+        k_.guard(indices[n] < all, store);
+    }
   });
 }
 

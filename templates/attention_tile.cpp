@@ -17,11 +17,13 @@ std::vector<ColumnPiece> divide_columns(int head_dim) {
   return pieces;
 }
 
-/// Threads for a row of `vectors` vectors such that each thread carries as few as may be.
+/// Threads for a row of `vectors` vectors, each at least one, such that they carry as few as may
+/// be.
 int choose_threads_a_row(int keys, int vectors) {
   int best = 0, least = 0;
   for (int n = 32; n >= 2; n /= 2) {
     const int rows = AttentionTile::threads / n;
+    if (n > vectors) continue;
     if (rows > keys) break;
     const int carried = keys / rows * static_cast<int>(ceil_div(vectors, n));
     if (best == 0 || carried < least) {

@@ -21,7 +21,7 @@ class Elementwise final : public Template {
                  {"add", "scale", "bias", "exp", "relu", "gelu", "gelu_tanh", "silu"},
                  8};
   Dim rows{*this, "rows", "rows of the matrix", {.min = 0, .dynamic_by_default = true}};
-  Dim cols{*this, "cols", "columns of the matrix", {.dynamic_by_default = true}};
+  Dim cols{*this, "cols", "columns of the matrix", {.min = 0, .dynamic_by_default = true}};
   Integer block{
       *this, "block", "threads of a CTA", 256, {.min = 32, .max = 1024, .multiple_of = 32}};
 

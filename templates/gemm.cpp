@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "templates/emitter.hpp"
+#include "templates/lib/access.hpp"
 #include "templates/lib/epilogue.hpp"
 #include "templates/lib/panel.hpp"
 #include "templates/lib/simt_tile.hpp"
@@ -147,12 +148,6 @@ int Gemm::out_vector(const Form& form) const {
 int Gemm::alignment(const Form& form, const Tensor& tensor) const {
   const bool operand = &tensor == &a || &tensor == &w;
   return (operand ? form.vector : out_vector(form)) * spec::size_bytes(dtype);
-}
-
-std::vector<F32> load_shared(Emitter& k, const Shared& p, int n) {
-  if (n == 1) return {k.load(p)};
-  const auto v = k.load<4>(p);
-  return {v.begin(), v.end()};
 }
 
 /// The tile of this CTA: its first row and column.

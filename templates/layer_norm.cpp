@@ -9,7 +9,7 @@ class LayerNorm final : public Template {
  public:
   DtypeField dtype{*this, "dtype", "element type of every tensor", {Dtype::f32}};
   Dim rows{*this, "rows", "rows of the matrix", {.min = 0, .dynamic_by_default = true}};
-  Dim d_model{*this, "d_model", "columns of the matrix"};
+  Dim d_model{*this, "d_model", "columns of the matrix", {.min = 0}};
   Number eps{*this, "eps", "added to the variance", 1e-5, 0, 1};
   Integer block{*this,
                 "block",

@@ -14,7 +14,7 @@ class Softmax final : public Template {
  public:
   DtypeField dtype{*this, "dtype", "element type of both tensors", {Dtype::f32}};
   Dim rows{*this, "rows", "rows of the matrix", {.min = 0, .dynamic_by_default = true}};
-  Dim cols{*this, "cols", "columns of the matrix"};
+  Dim cols{*this, "cols", "columns of the matrix", {.min = 0}};
   Flag log{*this, "log", "the logarithm of the softmax instead", false};
   Integer block{*this,
                 "block",
@@ -39,70 +39,56 @@ class Softmax final : public Template {
   void emit(Emitter& k, const Form& form) const override;
 };
 
-/// A row that stays in registers or shared memory from the load to the store.
-class KeptSoftmax {
+class SoftmaxBody {
  public:
-  KeptSoftmax(Emitter& k, const Row& row, KeptRow& v, const RowPointer& out)
-      : k_(k), row_(row), v_(v), out_(out) {}
-  void emit(bool log);
-
- private:
-  Emitter& k_;
-  const Row& row_;
-  KeptRow& v_;
-  RowPointer out_;
-};
-
-/// A row too long to keep: one pass finds maximum and sum together, a second reads it again.
-class StreamedSoftmax {
- public:
-  StreamedSoftmax(Emitter& k, const Row& row, KeptRow& v, const RowPointer& out)
+  SoftmaxBody(Emitter& k, const Softmax& softmax, const Row& row)
       : k_(k),
         row_(row),
-        v_(v),
-        out_(out),
-        largest_(k.var<f32>("largest", -std::numeric_limits<float>::infinity())),
-        // Not -inf, so that a thread that has met nothing else does not compute -inf - -inf.
-        reference_(k.var<f32>("reference", std::numeric_limits<float>::lowest())),
-        sum_(k, "own_sum") {}
-  void emit(bool log);
+        v_(k, row, "v", row.of_matrix("x", k.ptr(softmax.x))),
+        out_(row.of_matrix("out", k.ptr(softmax.out))),
+        log_(softmax.log) {}
+  void emit();
 
  private:
-  void take(const RowChunk& c);
+  void in_three_passes();
+  void in_two_passes();
+  F32 exponential(const F32& value, const Var<f32>& max) const;
+  F32 last_factor(const Var<f32>& sum) const;
 
   Emitter& k_;
   const Row& row_;
-  KeptRow& v_;
+  KeptRow v_;
   RowPointer out_;
-  Var<f32> largest_;    ///< of what the thread has met
-  Var<f32> reference_;  ///< what its exponents are relative to: at most 2 below `largest_`
-  CompensatedSum sum_;  ///< of its exponentials
+  bool log_;
 };
 
-void KeptSoftmax::emit(bool log) {
-  const Var<f32> max = row_.max("max", "load the row, find its maximum",
-                                [&](const RowChunk& c) { return v_.first(c); });
-  const auto power = [&](const F32& value) { return exp_nonpositive(k_, value - max); };
-  const Var<f32> sum = row_.sum("sum", "exponentials, and their sum", [&](const RowChunk& c) {
-    if (!log) return v_.map(c, power);
-    RowChunk::Values terms = v_.again(c);
-    for (F32& t : terms) t = power(t);
-    return terms;
-  });
-  const F32 last = log ? k_.let("log_sum", kernels::log(k_, k_.present(sum)))
-                       : k_.let("normaliser", k_.rcp_rn(sum));
-  row_.each("result", log ? "subtract, store" : "normalise, store", [&](const RowChunk& c) {
-    RowChunk::Values y = v_.again(c);
-    for (F32& value : y) value = log ? value - max - last : value * last;
-    c.store(out_, y);
-  });
-}
+/// What every thread has met of a row that streams by, whose exponentials it sums without knowing
+/// the maximum yet. Moving their reference with every new maximum would multiply the sum, and add a
+/// rounding, each time. It moves when it is 2 behind: what was summed before then weighs at most
+/// e^-2, and so do its errors.
+class OnlineSum {
+ public:
+  explicit OnlineSum(Emitter& k)
+      : k_(k),
+        largest_(k.var<f32>("largest", -std::numeric_limits<float>::infinity())),
+        // Not -inf: a thread that has met nothing else must not compute -inf - -inf.
+        reference_(k.var<f32>("reference", std::numeric_limits<float>::lowest())),
+        sum_(k, "own_sum") {}
+  void take(const RowChunk& c, RowChunk::Values terms);
+  F32 largest() const { return k_.present(largest_); }
+  /// The sum of exp(x - max), where max is at least largest().
+  F32 relative_to(const Var<f32>& max) const {
+    const F32 factor = exp_nonpositive(k_, reference_ - max);
+    return sum_.total() * factor;
+  }
 
-// Moving the reference with every new maximum would multiply the sum, and add a rounding, each
-// time. It moves when it is 2 behind: what was summed before then weighs at most e^-2, and so do
-// its errors.
-void StreamedSoftmax::take(const RowChunk& c) {
-  RowChunk::Values terms = v_.first(c);
+ private:
+  Emitter& k_;
+  Var<f32> largest_, reference_;
+  CompensatedSum sum_;
+};
+
+void OnlineSum::take(const RowChunk& c, RowChunk::Values terms) {
   const F32 chunk_max = reduce_values(k_, Reduction::max, terms);
   largest_ = k_.max_nan(largest_, chunk_max);
   k_.if_("rescale", chunk_max > reference_ + 2.f, [&] {
@@ -110,34 +96,66 @@ void StreamedSoftmax::take(const RowChunk& c) {
     reference_ = In<f32>(chunk_max);
   });
   for (F32& t : terms) t = exp_nonpositive(k_, t - reference_);
-  sum_.add(reduce_values(k_, Reduction::sum, c.masked(terms, 0.f)));
+  sum_.add(reduce_values(k_, Reduction::sum, c.masked(std::move(terms), 0.f)));
 }
 
-void StreamedSoftmax::emit(bool log) {
-  row_.each("sum", "load, find maximum and sum", [&](const RowChunk& c) { take(c); });
-  const Var<f32> max = row_.across_team("max", Reduction::max, k_.present(largest_));
-  const F32 own_sum = sum_.total() * exp_nonpositive(k_, reference_ - max);
-  const Var<f32> sum = row_.across_team("sum", Reduction::sum, k_.let("scaled_sum", own_sum));
-  const F32 last = log ? k_.let("log_sum", kernels::log(k_, k_.present(sum)))
-                       : k_.let("normaliser", k_.rcp_rn(sum));
-  row_.each("result", log ? "load, subtract, store" : "load, exponentials, normalise, store",
+F32 SoftmaxBody::exponential(const F32& value, const Var<f32>& max) const {
+  return exp_nonpositive(k_, value - max);
+}
+
+/// What the exponentials are multiplied by, or their exponents are less.
+F32 SoftmaxBody::last_factor(const Var<f32>& sum) const {
+  if (log_) return k_.let("log_sum", log(k_, k_.present(sum)));
+  return k_.let("normaliser", k_.rcp_rn(sum));
+}
+
+void SoftmaxBody::in_three_passes() {
+  const Var<f32> max = row_.max("max", "load the row, find its maximum",
+                                [&](const RowChunk& c) { return v_.first(c); });
+  const Var<f32> sum = row_.sum("sum", "exponentials, and their sum", [&](const RowChunk& c) {
+    const auto power = [&](const F32& value) { return exponential(value, max); };
+    if (!log_) return v_.map(c, power);
+    RowChunk::Values terms = v_.again(c);
+    for (F32& t : terms) t = power(t);
+    return terms;
+  });
+  const F32 last = last_factor(sum);
+  row_.each("result", log_ ? "subtract, store" : "normalise, store", [&](const RowChunk& c) {
+    RowChunk::Values y = v_.again(c);
+    for (F32& value : y) value = log_ ? value - max - last : value * last;
+    c.store(out_, y);
+  });
+}
+
+void SoftmaxBody::in_two_passes() {
+  OnlineSum online(k_);
+  row_.each("sum", "load, find maximum and sum together",
+            [&](const RowChunk& c) { online.take(c, v_.first(c)); });
+  const Var<f32> max = row_.across_team("max", Reduction::max, online.largest());
+  const F32 own_sum = k_.let("relative_sum", online.relative_to(max));
+  const Var<f32> sum = row_.across_team("sum", Reduction::sum, own_sum);
+  const F32 last = last_factor(sum);
+  row_.each("result", log_ ? "load, subtract, store" : "load, exponentials, normalise, store",
             [&](const RowChunk& c) {
               RowChunk::Values y = v_.again(c);
               for (F32& value : y)
-                value = log ? value - max - last : exp_nonpositive(k_, value - max) * last;
+                value = log_ ? value - max - last : exponential(value, max) * last;
               c.store(out_, y);
             });
+}
+
+void SoftmaxBody::emit() {
+  // A row that is read from memory each time is better read twice than three times.
+  if (v_.is_kept())
+    in_three_passes();
+  else
+    in_two_passes();
 }
 
 void Softmax::emit(Emitter& k, const Form& form) const {
   const RowPlan plan(form, cols, block, k.recorder.target());
   const Row row(k, plan, k.dim(rows), k.dim(cols));
-  KeptRow v(k, row, "v", row.of_matrix("x", k.ptr(x)));
-  const RowPointer result = row.of_matrix("out", k.ptr(out));
-  if (v.is_kept())
-    KeptSoftmax(k, row, v, result).emit(log);
-  else
-    StreamedSoftmax(k, row, v, result).emit(log);
+  SoftmaxBody(k, *this, row).emit();
 }
 
 PTXMILL_TEMPLATE(Softmax, "softmax",

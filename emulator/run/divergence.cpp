@@ -6,7 +6,7 @@ namespace ptxmill::emu {
 namespace {
 
 std::uint32_t open_meeting(WarpState& w, std::uint32_t pc, std::uint32_t outer, LaneMask expected) {
-  const Meeting m{pc, outer, expected, 0, true};
+  const Meeting m{pc, outer, expected, 0, true, 0};
   for (std::uint32_t k = 1; k < w.meetings.size(); ++k) {
     if (w.meetings[k].in_use) continue;
     w.meetings[k] = m;
@@ -42,7 +42,7 @@ void start_warp(WarpState& w, LaneMask lanes) {
   w.alive = lanes;
   w.splits.assign(1, Split{});
   w.splits[0].mask = lanes;
-  w.meetings.assign(1, Meeting{nowhere, 0, lanes, 0, true});
+  w.meetings.assign(1, Meeting{nowhere, 0, lanes, 0, true, 0});
   w.current = 0;
   w.misused_barrier = false;
 }
@@ -58,6 +58,7 @@ void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t n
   s.meeting = index;
   Meeting& m = w.meetings[index];
   // Lanes that are at the meeting place already need no split of their own.
+  m.last_arrival = w.ran;
   if (target == m.pc) {
     m.arrived |= taken;
     s.mask = rest;
@@ -78,6 +79,22 @@ void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t n
   }
 }
 
+void release_impatient(WarpState& w) {
+  // Long enough for loops whose lanes leave one by one, short enough for a lock taken in turns.
+  constexpr std::uint64_t patience = 16384;
+  for (std::uint32_t k = 1; k < w.meetings.size(); ++k) {
+    Meeting& m = w.meetings[k];
+    if (!m.in_use || m.arrived == 0 || w.ran - m.last_arrival < patience) continue;
+    Split s;
+    s.pc = m.pc;
+    s.mask = m.arrived;
+    s.meeting = m.outer;
+    m.expected &= ~m.arrived;
+    m.arrived = 0;
+    w.splits.push_back(s);
+  }
+}
+
 void separate(WarpState& w, LaneMask lanes) {
   Split& s = w.splits[w.current];
   if (s.mask == lanes) return;
@@ -92,6 +109,7 @@ bool meet(WarpState& w) {
   const Split s = w.splits[w.current];
   Meeting& m = w.meetings[s.meeting];
   m.arrived |= s.mask;
+  m.last_arrival = w.ran;
   remove_current(w);
   return close_if_complete(w, s.meeting);
 }

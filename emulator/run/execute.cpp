@@ -187,6 +187,7 @@ class Launcher {
     cta.local_written.resize(local * warps);
     for (Barrier& b : cta.barriers) {
       b.lanes.resize(warps);
+      b.pcs.resize(warps);
       b.warp_counted.resize(warps);
     }
     cta.warps.resize(warps);

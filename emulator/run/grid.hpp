@@ -45,12 +45,14 @@ struct Meeting {
   LaneMask expected = 0;    ///< lanes that have not exited meanwhile
   LaneMask arrived = 0;
   bool in_use = false;
+  std::uint64_t last_arrival = 0;  ///< the warp's `ran` then
 };
 
 struct WarpState : Warp {
   std::vector<Split> splits;
   std::vector<Meeting> meetings;
   std::size_t current = 0;       ///< index of the split to run next
+  std::uint64_t ran = 0;         ///< instructions, counted when a turn ends
   bool misused_barrier = false;  ///< reported already
 
   bool finished() const { return alive == 0; }
@@ -62,6 +64,7 @@ struct Barrier {
   bool active = false;             ///< someone has arrived
   std::uint32_t counted = 0;       ///< threads that have arrived, whole warps
   std::vector<LaneMask> lanes;     ///< for each warp, lanes that have arrived
+  std::vector<std::uint32_t> pcs;  ///< for each warp, where the first of them did
   std::vector<bool> warp_counted;  ///< for each warp
   std::uint32_t popc = 0;
   bool all = true, any = false;
@@ -137,6 +140,9 @@ void start_warp(WarpState& w, LaneMask lanes);
 /// The current split goes on with whom it should.
 void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t next,
              std::uint32_t meet);
+/// Lets lanes that have waited long at a meeting go on alone: those that they wait for may be
+/// spinning on what they would do next, and a device promises that all make progress.
+void release_impatient(WarpState& w);
 /// Leaves only `lanes` in the current split; the others go on behind its instruction.
 void separate(WarpState& w, LaneMask lanes);
 /// The current split has reached its meeting place. False where it must wait there.

@@ -72,6 +72,8 @@ class Runner {
     const std::uint64_t start = grid_.executed;
     const std::uint64_t end = start + limit;
     while (grid_.executed < end && !w_.stop && choose_split(w_)) run_split<checked>(end);
+    w_.ran += grid_.executed - start;
+    if (w_.meetings.size() > 1) release_impatient(w_);
     // Another split has its turn next time, so that lanes which spin do not starve the others.
     if (!w_.splits.empty()) w_.current = (w_.current + 1) % w_.splits.size();
   }

@@ -124,6 +124,7 @@ void reset(Barrier& b) {
   b.threads = 0;
   b.counted = 0;
   b.lanes.assign(b.lanes.size(), 0);
+  b.pcs.assign(b.pcs.size(), 0);
   b.warp_counted.assign(b.warp_counted.size(), false);
   b.popc = 0;
   b.all = true;
@@ -235,6 +236,16 @@ void arrive(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m
                     text("barrier ", id, ": the warp arrives twice before the barrier completes"));
     if (w.stop) return;
   }
+  const bool aligned = i.imm != 0;
+  const bool elsewhere = b.lanes[w.index] != 0 && b.pcs[w.index] != s.pc;
+  if (aligned && (m != s.mask || elsewhere) && grid.checked) {
+    barrier_finding(grid, w, i, lane,
+                    text("barrier divergence: lanes 0x", hex(m, 8),
+                         " of the warp execute this barrier instruction, lanes 0x",
+                         hex(w.alive & ~m, 8), elsewhere ? " another" : " do not"));
+    if (w.stop) return;
+  }
+  if (b.lanes[w.index] == 0) b.pcs[w.index] = s.pc;
   vote(w, i, b, m);
   if (static_cast<BarrierAction>(i.aux) == BarrierAction::arrive) {
     if (m != w.alive && grid.checked) {

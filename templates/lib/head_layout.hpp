@@ -17,8 +17,11 @@ class HeadLayout : public Template {
   Dim batch{*this, "batch", "sequences", {.min = 0, .dynamic_by_default = true}};
   Dim seq_len{*this, "seq_len", "positions", {.min = 0, .dynamic_by_default = true}};
   // The product of both counts columns in 32 bits.
-  Dim heads{*this, "heads", "heads", {.max = 65535, .dynamic_by_default = true}};
-  Dim head_dim{*this, "head_dim", "elements of a head", {.max = 65535, .dynamic_by_default = true}};
+  Dim heads{*this, "heads", "heads", {.min = 0, .max = 65535, .dynamic_by_default = true}};
+  Dim head_dim{*this,
+               "head_dim",
+               "elements of a head",
+               {.min = 0, .max = 65535, .dynamic_by_default = true}};
 
   std::vector<Form> forms() const override;
   Launch launch(const Form& form) const override;

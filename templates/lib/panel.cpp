@@ -1,7 +1,8 @@
 #include "templates/lib/panel.hpp"
 
-#include <array>
 #include <utility>
+
+#include "templates/lib/access.hpp"
 
 namespace ptxmill::kernels {
 namespace {
@@ -9,27 +10,6 @@ namespace {
 using Shared = SharedPtr<ptx::f32>;
 
 std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
-
-/// a * b in 64 bits.
-U64 product(Emitter& k, const Extent& a, const Extent& b) {
-  if (b.is(1)) return a.is_static() ? k.constant<ptx::u64>(a.get()) : k.cvt<ptx::u64>(a);
-  if (a.is_static() && b.is_static()) return k.constant<ptx::u64>(a.get() * b.get());
-  return k.mul_wide(a, b);
-}
-
-/// The pointer a * b elements after p.
-ElementPtr advance(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b) {
-  constexpr std::int64_t most = 1 << 28;  // elements of a constant offset
-  if (a.is(0)) return p;
-  if (a.is_static() && b.is_static() && b.get() <= most / a.get()) return p + a * b;
-  return p + product(k, a, b);
-}
-
-/// The pointer a * b elements before p.
-ElementPtr back(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b) {
-  if (a.is(0)) return p;
-  return {p.dtype(), p.base() - product(k, a, b) * spec::size_bytes(p.dtype()), p.offset()};
-}
 
 /// Whether the tiles may reach beyond the matrix.
 bool may_overhang(const PanelSource& source) {
@@ -103,7 +83,7 @@ RowPanel::RowPanel(Emitter& k, const Stages& stages, const PanelSource& source, 
       depth_(k.let(source.name + "_depth", stages.tid % 2 * 4)) {
   const U32 row = k.let(source.name + "_row", stages.tid / 2);
   to_ = k.let(source.name + "_to", to + (depth_ * stages.tile.slice() + row));
-  const ElementPtr start = back(k, source.base, stages.padding, 1);
+  const ElementPtr start = go_back(k, source.base, stages.padding, 1);
   const U64 along = k.cvt<ptx::u64>(depth_);
   for (int i : unroll(rows_)) {
     U32 at = source.first + row;
@@ -158,7 +138,7 @@ ColumnPanel::ColumnPanel(Emitter& k, const Stages& stages, const PanelSource& so
       lines_(source.tile * stages.tile.depth / 4 / stages.tile.threads()),
       apart_(stages.tile.depth / lines_),
       depth_(k.let(source.name + "_depth", stages.tid / (source.tile / 4))),
-      start_(back(k, source.base, stages.padding, source.extent)) {
+      start_(go_back(k, source.base, stages.padding, source.extent)) {
   const U32 col = k.let(source.name + "_col", stages.tid % (source.tile / 4) * 4);
   to_ = k.let(source.name + "_to", to + (depth_ * stages.tile.slice() + col));
   U32 at = source.first + col;
@@ -191,8 +171,8 @@ void ColumnPanel::deposit(Emitter& k, const Extent& offset) const {
   const Shared at = to_ + offset;
   for (int line : unroll(lines_)) {
     const Var<ptx::f32>* v = &staged_[line * 4];
-    k.store(at + line * apart_ * stages_.tile.slice(),
-            std::array<F32, 4>{present(v[0]), present(v[1]), present(v[2]), present(v[3])});
+    store_shared(k, at + line * apart_ * stages_.tile.slice(),
+                 {present(v[0]), present(v[1]), present(v[2]), present(v[3])});
   }
 }
 

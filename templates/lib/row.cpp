@@ -59,7 +59,8 @@ std::vector<Form> RowPlan::forms(const Dim& cols) {
 
 Launch RowPlan::launch(const Form& form, const Dim& rows, const Dim& cols, int block) {
   const int threads = block != 0 ? block : choose_block(form, cols);
-  const Expr ctas = form.variant == by_warp ? ceil_div(rows, threads / warp) : rows.expr();
+  const Expr all = form.variant == by_warp ? ceil_div(rows, threads / warp) : rows.expr();
+  const Expr ctas = cols.is_static() ? all : all * min(cols, Expr(1));
   return {.grid = {ctas, 1, 1}, .block = {threads, 1, 1}};
 }
 
@@ -125,7 +126,7 @@ void Row::each(const std::string& name, const std::string& phase, const Body& bo
     k_.phase(phase, [&] { body(chunk(0)); });
     return;
   }
-  k_.for_range(name, 0, cols_, plan_.step(),
+  k_.for_range(name + "_pass", 0, cols_, plan_.step(),
                [&](const U32& base) { k_.phase(phase, [&] { body(chunk(base)); }); });
 }
 

@@ -7,7 +7,7 @@ Expr RowTile::grid_x(const Shape& shape, const Expr& cols) {
 }
 
 Expr RowTile::grid_y(const Shape& shape, const Expr& rows, const Expr& cols) {
-  const Expr at_once = max(1, std::int64_t{shape.block} * shape.vector / cols);
+  const Expr at_once = max(1, std::int64_t{shape.block} * shape.vector / max(cols, 1));
   return min(ceil_div(rows, at_once * shape.rows_per_thread), 65535);
 }
 

@@ -1,7 +1,8 @@
 #include "templates/lib/simt_tile.hpp"
 
-#include <array>
 #include <utility>
+
+#include "templates/lib/access.hpp"
 
 namespace ptxmill::kernels {
 namespace {
@@ -16,8 +17,6 @@ Var<ptx::u32> cursor(Emitter& k, const std::string& name) {
 }
 
 }  // namespace
-
-F32 present(const Var<ptx::f32>& v) { return {v.recorder(), v.id()}; }
 
 // The two lanes of a pair share their rows, and those two apart their columns: the hardware then
 // serves a 16-byte read of half a warp at once.
@@ -84,8 +83,8 @@ void Accumulators::deposit(Emitter& k, const Shared& to, int pitch, const Extent
     const int row = i / 4 * 4 * SimtTile::lanes_down + i % 4;
     for (int piece : unroll(tile_.thread_cols / 4)) {
       const Var<ptx::f32>* v = &sums_[i * tile_.thread_cols + piece * 4];
-      k.store(corner + (row * pitch + piece * 4 * SimtTile::lanes_across),
-              std::array<F32, 4>{present(v[0]), present(v[1]), present(v[2]), present(v[3])});
+      store_shared(k, corner + (row * pitch + piece * 4 * SimtTile::lanes_across),
+                   {present(v[0]), present(v[1]), present(v[2]), present(v[3])});
     }
   }
 }

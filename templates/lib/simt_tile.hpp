@@ -30,9 +30,6 @@ struct SimtTile {
   constexpr int ring_elements() const { return 2 * depth * slice(); }
 };
 
-/// A variable as an operand of instructions that come before its next assignment.
-F32 present(const Var<ptx::f32>& v);
-
 /// A thread's block of the result, and its operands for the present k and the next.
 class Accumulators {
  public:

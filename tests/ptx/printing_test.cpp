@@ -38,7 +38,7 @@ TEST_CASE("a value just computed goes straight into its variable") {
   auto sum = k.var<f32>("sum", 0.f);
   sum += k.load(k.x);
   sum = k.fma(sum, 2, 1);
-  auto kept = k.var<f32>("kept", sum);
+  k.var<f32>("kept", sum);
   const auto four = k.load<4>(k.x);
   auto first = k.var<f32>("first", 0);
   first = four[0];

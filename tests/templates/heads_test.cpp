@@ -37,10 +37,10 @@ class HeadsFixture : public DeviceFixture {
     std::vector<float> x(static_cast<std::size_t>(s.elements()));
     for (float& v : x) v = std::bit_cast<float>(static_cast<std::uint32_t>(random.next()));
     const auto n = [](std::int64_t v) { return static_cast<std::size_t>(v); };
-    const auto split = reference::split_heads<float>(x, n(s.batch), n(s.seq_len), n(s.heads),
-                                                     n(s.head_dim));
-    const auto merged = reference::merge_heads<float>(x, n(s.batch), n(s.seq_len), n(s.heads),
-                                                      n(s.head_dim));
+    const auto split =
+        reference::split_heads<float>(x, n(s.batch), n(s.seq_len), n(s.heads), n(s.head_dim));
+    const auto merged =
+        reference::merge_heads<float>(x, n(s.batch), n(s.seq_len), n(s.heads), n(s.head_dim));
     CHECK(compare_bits(run(library.kernel("split"), s, x), split));
     CHECK(compare_bits(run(library.kernel("merge"), s, x), merged));
     CHECK(compare_bits(run(library.kernel("merge"), s, split), x));
@@ -53,12 +53,10 @@ class HeadsFixture : public DeviceFixture {
   std::vector<float> run(const rt::Kernel& kernel, const Size& s, const std::vector<float>& x) {
     const auto in = input(x, {s.elements()});
     const auto out = output({s.elements()});
-    kernel.launch(stream,
-                  {{"batch", s.batch},
-                   {"seq_len", s.seq_len},
-                   {"heads", s.heads},
-                   {"head_dim", s.head_dim}},
-                  in.tensor(), out.tensor());
+    kernel.launch(
+        stream,
+        {{"batch", s.batch}, {"seq_len", s.seq_len}, {"heads", s.heads}, {"head_dim", s.head_dim}},
+        in.tensor(), out.tensor());
     return out.read();
   }
 };

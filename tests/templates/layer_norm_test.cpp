@@ -42,9 +42,9 @@ class LayerNormFixture : public DeviceFixture {
   }
 
   bool affordable(const std::string& kernel, std::int64_t rows, std::int64_t cols) {
-    return budget.allows("layer_norm " + kernel + " " + std::to_string(rows) + "x" +
-                             std::to_string(cols),
-                         static_cast<std::uint64_t>(rows * cols));
+    return budget.allows(
+        "layer_norm " + kernel + " " + std::to_string(rows) + "x" + std::to_string(cols),
+        static_cast<std::uint64_t>(rows * cols));
   }
 
   Random random = random_for("layer_norm");
@@ -55,8 +55,8 @@ class LayerNormFixture : public DeviceFixture {
 /// CTA's registers'; and the models'.
 std::vector<std::int64_t> widths() {
   std::vector<std::int64_t> all = edge_sizes({32, 128, 512, 1024, 2048, 4096});
-  for (const std::int64_t d : {384, 386, 768, 1280, 3584, 8192, 16384, 32768, 32771, 51865, 51868,
-                               1 << 20, (1 << 20) + 1})
+  for (const std::int64_t d :
+       {384, 386, 768, 1280, 3584, 8192, 16384, 32768, 32771, 51865, 51868, 1 << 20, (1 << 20) + 1})
     all.push_back(d);
   return all;
 }
@@ -162,7 +162,8 @@ TEST_CASE_FIXTURE(LayerNormFixture, "layer_norm, NaN and infinity spoil their ro
   }
 }
 
-TEST_CASE_FIXTURE(LayerNormFixture, "layer_norm, no rows is a success; the result may be the input") {
+TEST_CASE_FIXTURE(LayerNormFixture,
+                  "layer_norm, no rows is a success; the result may be the input") {
   const GeneratedLibrary library(device(), spec("96"));
   const MatrixKernel kernel(*this, library.kernel("k"), "d_model");
   const std::vector<float> gamma = draw(random, 96), beta = draw(random, 96);
@@ -199,8 +200,8 @@ TEST_CASE("layer_norm, what the spec reader refuses") {
   CHECK(problems_of(spec("64", R"(, "block": 48)")) ==
         "test.json:2:85: error: /kernels/0/block: expected a multiple of 32 from 0 to 1024, got "
         "48\n");
-  CHECK(problems_of(R"({"name": "k", "template": "layer_norm", "dtype": "f32"})")
-            .find("d_model") != std::string::npos);
+  CHECK(problems_of(R"({"name": "k", "template": "layer_norm", "dtype": "f32"})").find("d_model") !=
+        std::string::npos);
 }
 
 }  // namespace ptxmill::test

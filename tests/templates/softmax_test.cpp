@@ -50,9 +50,12 @@ class SoftmaxFixture : public DeviceFixture {
   template <class Body>
   void for_each_way(Body body) const {
     for (const bool log : {false, true})
-      for (const auto& [cols, width] : std::vector<std::pair<std::string, std::int64_t>>{
-               {"300", 300}, {"2100", 2100}, {"33000", 33000}, {R"("dynamic")", 300},
-               {R"("dynamic")", 2101}}) {
+      for (const auto& [cols, width] :
+           std::vector<std::pair<std::string, std::int64_t>>{{"300", 300},
+                                                             {"2100", 2100},
+                                                             {"33000", 33000},
+                                                             {R"("dynamic")", 300},
+                                                             {R"("dynamic")", 2101}}) {
         CAPTURE(log);
         CAPTURE(cols);
         CAPTURE(width);
@@ -173,15 +176,16 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, columns of -inf weigh nothing") {
   for_each_way([&](bool log, std::int64_t width, const MatrixKernel& kernel) {
     Matrix x = draw_matrix(3, width);
     for (std::int64_t j = 0; j < width; ++j) {
-      if (j % 3 == 1) x.values[static_cast<std::size_t>(j)] = -infinity;              // some
-      if (j < width - 2) x.values[static_cast<std::size_t>(width + j)] = -infinity;   // most
-      if (j != 1) x.values[static_cast<std::size_t>(2 * width + j)] = -infinity;      // all but one
+      if (j % 3 == 1) x.values[static_cast<std::size_t>(j)] = -infinity;             // some
+      if (j < width - 2) x.values[static_cast<std::size_t>(width + j)] = -infinity;  // most
+      if (j != 1) x.values[static_cast<std::size_t>(2 * width + j)] = -infinity;     // all but one
     }
     check_excluding(x, kernel.run(x), log);
   });
 }
 
-TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, a row of -inf, with a NaN or +inf, is NaN, and no other") {
+TEST_CASE_FIXTURE(SoftmaxFixture,
+                  "softmax, a row of -inf, with a NaN or +inf, is NaN, and no other") {
   for_each_way([&](bool log, std::int64_t width, const MatrixKernel& kernel) {
     const Matrix clean = draw_matrix(4, width);
     const Matrix expected = kernel.run(clean);
@@ -193,9 +197,9 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, a row of -inf, with a NaN or +inf, i
     const Matrix result = kernel.run(x);
     (void)log;
     CHECK(compare_bits(result.row(3).values, expected.row(3).values));
-    const std::size_t numbers = static_cast<std::size_t>(
-        std::count_if(result.values.begin(), result.values.begin() + static_cast<std::ptrdiff_t>(3 * w),
-                      [](float v) { return !std::isnan(v); }));
+    const std::size_t numbers = static_cast<std::size_t>(std::count_if(
+        result.values.begin(), result.values.begin() + static_cast<std::ptrdiff_t>(3 * w),
+        [](float v) { return !std::isnan(v); }));
     CHECK(numbers == 0);
   });
 }
@@ -215,8 +219,8 @@ TEST_CASE("softmax, what the spec reader refuses") {
   CHECK(problems_of(spec("0", false)) ==
         "test.json:2:66: error: /kernels/0/cols: expected a whole number from 1 to 2147483647, "
         "got 0\n");
-  CHECK(problems_of(spec("64", false, R"(, "block": 2048)"))
-            .find("/kernels/0/block: expected") != std::string::npos);
+  CHECK(problems_of(spec("64", false, R"(, "block": 2048)")).find("/kernels/0/block: expected") !=
+        std::string::npos);
   CHECK(problems_of(R"({"name": "k", "template": "softmax", "dtype": "bf16", "cols": 8})")
             .find("/kernels/0/dtype: expected") != std::string::npos);
 }

@@ -77,9 +77,8 @@ TEST_CASE_FIXTURE(TransposeFixture, "transpose, batches and random shapes") {
 }
 
 TEST_CASE_FIXTURE(TransposeFixture, "transpose, shapes that the spec fixes") {
-  for (const auto& [batch, rows, cols] :
-       std::vector<std::array<std::int64_t, 3>>{{1, 1, 1}, {1, 64, 64}, {2, 64, 192}, {1, 100, 36},
-                                                {3, 33, 65}}) {
+  for (const auto& [batch, rows, cols] : std::vector<std::array<std::int64_t, 3>>{
+           {1, 1, 1}, {1, 64, 64}, {2, 64, 192}, {1, 100, 36}, {3, 33, 65}}) {
     const GeneratedLibrary library(
         device(), R"({"name": "k", "template": "transpose", "dtype": "f32", "batch": )" +
                       std::to_string(batch) + R"(, "rows": )" + std::to_string(rows) +

@@ -1,0 +1,215 @@
+// gemv: out = activation(alpha W x + bias) + residual, the product with a single row. Memory bound:
+// each thread keeps several 16-byte loads of W in flight.
+#include <functional>
+
+#include "templates/emitter.hpp"
+#include "templates/lib/access.hpp"
+#include "templates/lib/epilogue.hpp"
+#include "templates/lib/reduce.hpp"
+
+namespace ptxmill::kernels {
+namespace {
+
+/// Accesses to W of one thread in one round of the loop.
+constexpr int at_once = 8;
+/// out_in: warps of a CTA. Each takes a row, or all take one row's k together.
+constexpr int row_warps = 4;
+/// in_out: columns of a CTA, and its warps, which divide k.
+constexpr int cta_columns = 32, column_warps = 16;
+/// Rows below which a warp for each would leave the memory idle, and k from which it has work for
+/// more than one warp.
+constexpr int few_rows = 1056, long_row = 1025;
+
+class Gemv final : public Template {
+ public:
+  DtypeField dtype{*this, "dtype", "element type of every tensor", {Dtype::f32}};
+  Dim dim_n{*this, "n", "output features"};
+  Dim dim_k{*this, "k", "input features"};
+  Choice layout{*this,
+                "layout",
+                "how w is stored: out_in is [n, k], in_out is [k, n]",
+                {"out_in", "in_out"},
+                "out_in"};
+  EpilogueFields epilogue{*this};
+
+  Tensor x{*this, "x", Direction::in, dtype, "the row", [this] { return Shape{dim_k}; }};
+  Tensor w{
+      *this,         "w",
+      Direction::in, dtype,
+      "the weights", [this] { return is_out_in() ? Shape{dim_n, dim_k} : Shape{dim_k, dim_n}; }};
+  Tensor bias{*this,
+              "bias",
+              Direction::in,
+              dtype,
+              "added to the product",
+              [this] { return Shape{dim_n}; },
+              [this] { return epilogue.bias.get(); }};
+  Tensor residual{*this,
+                  "residual",
+                  Direction::in,
+                  dtype,
+                  "added last",
+                  [this] { return Shape{dim_n}; },
+                  [this] { return epilogue.residual.get(); }};
+  Tensor out{*this, "out", Direction::out, dtype, "the result; may be residual", [this] {
+               return Shape{dim_n};
+             }};
+
+  std::vector<Form> forms() const override;
+  Launch launch(const Form& form) const override;
+  int alignment(const Form& form, const Tensor& tensor) const override;
+  void emit(Emitter& k, const Form& form) const override {
+    if (is_out_in())
+      emit_rows(k, form.vector, form.variant);
+    else
+      emit_columns(k, form.vector);
+  }
+
+ private:
+  bool is_out_in() const { return layout.is("out_in"); }
+  void emit_rows(Emitter& k, int vector, int warps_a_row) const;
+  void emit_columns(Emitter& k, int vector) const;
+  void store(Emitter& k, const U32& element, const F32& sum) const;
+};
+
+std::vector<Form> Gemv::forms() const {
+  const When aligned{.dim = is_out_in() ? &dim_k : &dim_n, .multiple_of = 4};
+  if (!is_out_in()) return {{.name = "columns", .when = {aligned}, .vector = 4}, {.name = "any"}};
+  const When few{.dim = &dim_n, .max = few_rows}, long_k{.dim = &dim_k, .min = long_row};
+  return {{.name = "split_rows", .when = {few, long_k, aligned}, .vector = 4, .variant = row_warps},
+          {.name = "rows", .when = {aligned}, .vector = 4, .variant = 1},
+          {.name = "any", .variant = 1}};
+}
+
+Launch Gemv::launch(const Form& form) const {
+  if (!is_out_in())
+    return {.grid = {ceil_div(dim_n, cta_columns), 1, 1}, .block = {32 * column_warps, 1, 1}};
+  return {.grid = {ceil_div(dim_n, row_warps / form.variant), 1, 1},
+          .block = {32 * row_warps, 1, 1}};
+}
+
+int Gemv::alignment(const Form& form, const Tensor& tensor) const {
+  const bool wide = &tensor == &w || (&tensor == &x && is_out_in());
+  return (wide ? form.vector : 1) * spec::size_bytes(dtype);
+}
+
+void Gemv::store(Emitter& k, const U32& element, const F32& sum) const {
+  std::vector<F32> added, last;
+  if (epilogue.bias) added.push_back(k.load(k.ptr(bias) + element));
+  if (epilogue.residual) last.push_back(k.load(k.ptr(residual) + element));
+  k.store(k.ptr(out) + element, apply(k, epilogue, {sum}, added, last)[0]);
+}
+
+/// Calls step(at, ahead) for the accesses at k = at + ahead + the thread's own place, for each
+/// multiple `ahead` of `apart`: in a loop of at_once accesses a round, then for what is left. There
+/// an access whose k may lie beyond the end stands under a guard; `own` is the thread's place.
+void for_depth(Emitter& k, const Extent& depth, int apart, const U32& own,
+               const std::function<void(const Extent& at, int ahead)>& step) {
+  const int length = apart * at_once;
+  const Extent whole = k.let("k_whole", depth / length * length);
+  if (!whole.is(0))
+    k.for_range("k_at", 0, whole, length, [&](const U32& at) {
+      k.phase("multiply", [&] {
+        for (int i : unroll(at_once)) step(Extent(at), i * apart);
+      });
+    });
+  const Extent rest = depth - whole;
+  if (rest.is(0)) return;
+  k.phase("multiply the rest", [&] {
+    for (int i : unroll(rest.is_static() ? ceil_div(rest.get(), apart) : at_once)) {
+      if (rest.is_static() && (i + 1) * apart <= rest.get())
+        step(whole, i * apart);
+      else
+        k.guard(own + whole + i * apart < depth, [&] { step(whole, i * apart); });
+    }
+  });
+}
+
+/// The sum of a thread's partial sums.
+F32 total(Emitter& k, const std::vector<Var<ptx::f32>>& sums) {
+  std::vector<F32> values;
+  for (const Var<ptx::f32>& v : sums) values.push_back(present(v));
+  return k.let("partial", reduce_values(k, Reduction::sum, values));
+}
+
+void Gemv::emit_rows(Emitter& k, int vector, int warps_a_row) const {
+  const Extent n = k.dim(dim_n), depth = k.dim(dim_k);
+  const int threads = 32 * warps_a_row;
+  const int rows = row_warps / warps_a_row;
+  const U32 tid = k.let("tid", k.tid_x());
+  const U32 own = k.let("own_k", tid % threads * vector);
+  const U32 row = k.let("row", k.ctaid_x() * rows + tid / threads);
+  // A warp beyond the last row computes that one again, and does not store it.
+  const bool exact = rows == 1 || (n.is_static() && n.get() % rows == 0);
+  const U32 source = exact ? row : k.min(row, n - 1);
+  const U64 along = k.cvt<ptx::u64>(own);
+  const ElementPtr w_at = k.let("w_at", k.ptr(w) + k.mad_wide(source, depth, along));
+  const ElementPtr x_at = k.let("x_at", k.ptr(x) + own);
+  std::vector<Var<ptx::f32>> sums = k.array<ptx::f32>("sum", vector, 0);
+  for_depth(k, depth, threads * vector, own, [&](const Extent& at, int ahead) {
+    const std::vector<F32> a = k.load_vector(w_at + at + ahead, vector);
+    const std::vector<F32> b = k.load_vector(x_at + at + ahead, vector);
+    for (int j : unroll(vector)) sums[j] = k.fma(a[j], b[j], sums[j]);
+  });
+  const F32 partial = total(k, sums);
+  const auto store_row = [&](const F32& sum) {
+    const Pred first = tid % threads == 0;
+    k.if_("stores", exact ? first : first && row < n, [&] { store(k, row, sum); });
+  };
+  if (warps_a_row > 1) {
+    const Var<ptx::f32> sum = reduce_block(k, "row_sum", Reduction::sum, partial, threads);
+    k.phase("apply the epilogue, store", [&] { store_row(present(sum)); });
+  } else {
+    k.phase("add up the lanes, apply the epilogue, store",
+            [&] { store_row(reduce_warp(k, Reduction::sum, partial)); });
+  }
+}
+
+void Gemv::emit_columns(Emitter& k, int vector) const {
+  const Extent n = k.dim(dim_n), depth = k.dim(dim_k);
+  const int across = cta_columns / vector;       // threads that read one k
+  const int apart = 32 * column_warps / across;  // k that the CTA reads together
+  const U32 tid = k.let("tid", k.tid_x());
+  const U32 own = k.let("own_k", tid / across);
+  const U32 first = k.let("first_col", k.ctaid_x() * cta_columns);
+  const U32 lane_col = k.let("lane_col", tid % across * vector);
+  // Beyond the last columns, the last are read again: their sums are not stored.
+  const U32 col = k.min(first + lane_col, n - vector);
+  const U64 along = k.cvt<ptx::u64>(col);
+  const ElementPtr w_at = k.let("w_at", k.ptr(w) + k.mad_wide(own, n, along));
+  const ElementPtr x_at = k.let("x_at", k.ptr(x) + own);
+  std::vector<Var<ptx::f32>> sums = k.array<ptx::f32>("sum", vector, 0);
+  for_depth(k, depth, apart, own, [&](const Extent& at, int ahead) {
+    const ElementPtr from = advance(k, w_at, at, n);
+    const std::vector<F32> a = k.load_vector(advance(k, from, ahead, n), vector);
+    const F32 b = k.load(x_at + at + ahead);
+    for (int j : unroll(vector)) sums[j] = k.fma(a[j], b, sums[j]);
+  });
+  const auto partials = k.shared<ptx::f32>("partials", column_warps * cta_columns);
+  k.phase("add up the lanes that share columns", [&] {
+    std::vector<F32> of_warp;
+    for (const Var<ptx::f32>& v : sums) {
+      F32 sum = present(v);
+      for (int distance = across; distance < 32; distance *= 2)
+        sum = sum + k.shfl_sync_bfly(sum, distance);
+      of_warp.push_back(sum);
+    }
+    const auto to = partials + (tid / 32 * cta_columns + lane_col);
+    k.guard(tid % 32 < across, [&] { store_shared(k, to, of_warp); });
+  });
+  k.sync();
+  k.phase("add up the warps, apply the epilogue, store", [&] {
+    const U32 out_col = first + tid;
+    k.if_("stores", tid < cta_columns && out_col < n, [&] {
+      const auto from = partials + tid;
+      std::vector<F32> values;
+      for (int warp : unroll(column_warps)) values.push_back(k.load(from + warp * cta_columns));
+      store(k, out_col, reduce_values(k, Reduction::sum, values));
+    });
+  });
+}
+
+PTXMILL_TEMPLATE(Gemv, "gemv", "activation(alpha W x + bias) + residual for one row.");
+
+}  // namespace
+}  // namespace ptxmill::kernels

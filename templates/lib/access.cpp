@@ -1,0 +1,45 @@
+#include "templates/lib/access.hpp"
+
+#include <array>
+
+namespace ptxmill::kernels {
+namespace {
+
+/// a * b in 64 bits.
+U64 product(Emitter& k, const Extent& a, const Extent& b) {
+  if (a.is_static() && b.is_static()) return k.constant<ptx::u64>(a.get() * b.get());
+  if (b.is(1)) return k.cvt<ptx::u64>(a.value());
+  return k.mul_wide(a, b);
+}
+
+}  // namespace
+
+F32 present(const Var<ptx::f32>& v) { return {v.recorder(), v.id()}; }
+
+ElementPtr advance(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b) {
+  constexpr std::int64_t most = 1 << 28;  // elements of a constant offset
+  if (a.is(0)) return p;
+  if (a.is_static() && b.is_static() && b.get() <= most / a.get()) return p + a * b;
+  return p + product(k, a, b);
+}
+
+ElementPtr go_back(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b) {
+  if (a.is(0)) return p;
+  const U64 bytes = product(k, a, b) * spec::size_bytes(p.dtype());
+  return {p.dtype(), p.base() - bytes, p.offset()};
+}
+
+std::vector<F32> load_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int n) {
+  if (n == 1) return {k.load(p)};
+  const auto v = k.load<4>(p);
+  return {v.begin(), v.end()};
+}
+
+void store_shared(Emitter& k, const SharedPtr<ptx::f32>& p, const std::vector<F32>& v) {
+  if (v.size() == 1)
+    k.store(p, v[0]);
+  else
+    k.store(p, std::array<F32, 4>{v[0], v[1], v[2], v[3]});
+}
+
+}  // namespace ptxmill::kernels
