@@ -1,16 +1,14 @@
 #include "templates/attention_body.hpp"
 
-#include <algorithm>
 #include <array>
 #include <limits>
 
 namespace ptxmill::kernels {
 namespace {
 
-/// The index of the last of `len` rows; any, where there is none.
+/// The index of the last of `len` rows; of no use where there is none.
 Extent last_of(Emitter& k, const std::string& name, const Extent& len) {
-  if (len.is_static()) return {std::max<std::int64_t>(len.get(), 1) - 1};
-  return Extent(k.let(name, len.in() - 1));
+  return len.is_static() ? Extent(len.get() - 1) : Extent(k.let(name, len.in() - 1));
 }
 
 std::vector<F32> load_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int width) {
@@ -136,10 +134,8 @@ void AttentionBody::emit() {
     const U32 last = k_.min(first_query_ + (Tile::queries - 1), last_query_);
     end = Extent(k_.let("key_end", causal_keys(last)));
   }
-  if (!end.is(0)) {
-    load_first_k(end);
-    k_.for_range("key", 0, end, tile_.keys, [&](const U32& key) { attend_tile(key); });
-  }
+  load_first_k(end);
+  k_.for_range("key", 0, end, tile_.keys, [&](const U32& key) { attend_tile(key); });
   store_output();
 }
 

@@ -1,6 +1,7 @@
 // gemm: out = activation(alpha A W^T + bias) + residual, on the FMA units. A CTA computes one tile
-// (lib/simt_tile.hpp). Every form adds the products of an element one after another in the order of
-// k, so that a row's result depends neither on m nor on the form.
+// (lib/simt_tile.hpp). The products of an element are added in the order of k: in chunks of 128 in
+// the smaller tiles, in one chain in the large one, whose registers are full. A row's result depends
+// on m only through that choice (the forms' `when`), and not on the other rows.
 #include <algorithm>
 #include <cmath>
 
@@ -26,9 +27,9 @@ struct Variant {
   SimtTile tile;
   std::int64_t least_tiles;
 };
-constexpr Variant variants[] = {{"large", {128, 128, 16, 8, 16, 4, 2}, 2 * processors},
-                                {"medium", {64, 64, 32, 4, 8, 8, 4}, processors},
-                                {"small", {32, 32, 32, 4, 4, 8, 8}, 0}};
+constexpr Variant variants[] = {{"large", {128, 128, 16, 8, 16, 4, 2, 0}, 2 * processors},
+                                {"medium", {64, 64, 32, 4, 8, 8, 3, 128}, processors},
+                                {"small", {32, 32, 32, 4, 4, 8, 8, 128}, 0}};
 constexpr int any_variant = 1;
 
 class Gemm final : public Template {
@@ -215,6 +216,8 @@ void Gemm::multiply_round(Emitter& k, Parts& p, const U32& at) {
     p.sums.read(k, 0, 0);
     p.sums.multiply(k, 1);
   });
+  if (tile.chunk > 0)
+    k.if_("chunk_ends", next % tile.chunk == 0, [&] { p.sums.end_chunk(k); });
 }
 
 void Gemm::store_band(Emitter& k, const Parts& p, const Extent& band, int count) const {
@@ -297,6 +300,7 @@ void Gemm::emit(Emitter& k, const Form& form) const {
     p.sums.read(k, 0, 0);
   });
   k.for_range("k_at", 0, end, tile.steps, [&](const U32& at) { multiply_round(k, p, at); });
+  p.sums.finish(k);
   const int count = bands(tile);
   if (count == 1)
     store_band(k, p, 0, 1);

@@ -100,36 +100,77 @@ void Gemv::store(Emitter& k, const U32& element, const F32& sum) const {
   k.store(k.ptr(out) + element, apply(k, epilogue, {sum}, added, last)[0]);
 }
 
-/// Calls step(at, ahead) for the accesses at k = at + ahead + the thread's own place, for each
-/// multiple `ahead` of `apart`: in a loop of at_once accesses a round, then for what is left. There
-/// an access whose k may lie beyond the end stands under a guard; `own` is the thread's place.
-void for_depth(Emitter& k, const Extent& depth, int apart, const U32& own,
-               const std::function<void(const Extent& at, int ahead)>& step) {
+/// A thread's walk along k: sums of products of W's elements with x's.
+class Walk {
+ public:
+  /// What is loaded for k = at + ahead + the thread's own place.
+  using Load = std::function<std::vector<F32>(const Extent& at, int ahead)>;
+
+  /// One access to W gives `w_width` terms, each its own sum; one to x as many elements, or one.
+  Walk(Emitter& k, int w_width, int x_width, Load load_w, Load load_x)
+      : load_w_(std::move(load_w)), load_x_(std::move(load_x)) {
+    for (int i : unroll(at_once)) {
+      w_.push_back(k.array<ptx::f32>("w" + std::to_string(i) + "_", w_width));
+      x_.push_back(k.array<ptx::f32>("x" + std::to_string(i) + "_", x_width));
+    }
+    sums_ = k.array<ptx::f32>("sum", w_width, 0);
+  }
+
+  /// Takes the accesses at multiples of `apart`: in a loop of at_once accesses a round, then those
+  /// that are left. There, one whose k may lie beyond the end stands under a guard, and zeros take
+  /// its place; `own` is the thread's.
+  void go(Emitter& k, const Extent& depth, int apart, const U32& own);
+
+  std::vector<F32> sums() const {
+    std::vector<F32> values;
+    for (const Var<ptx::f32>& v : sums_) values.push_back(present(v));
+    return values;
+  }
+
+ private:
+  void load(int i, const Extent& at, int ahead) {
+    std::vector<F32> w = load_w_(at, ahead);
+    for (std::size_t j = 0; j < w.size(); ++j) w_[i][j] = std::move(w[j]);
+    std::vector<F32> x = load_x_(at, ahead);
+    for (std::size_t j = 0; j < x.size(); ++j) x_[i][j] = std::move(x[j]);
+  }
+  void multiply(Emitter& k, int i) {
+    for (std::size_t j = 0; j < sums_.size(); ++j)
+      sums_[j] = k.fma(w_[i][j], x_[i][x_[i].size() == 1 ? 0 : j], sums_[j]);
+  }
+
+  Load load_w_, load_x_;
+  std::vector<std::vector<Var<ptx::f32>>> w_, x_;
+  std::vector<Var<ptx::f32>> sums_;
+};
+
+void Walk::go(Emitter& k, const Extent& depth, int apart, const U32& own) {
   const int length = apart * at_once;
   const Extent whole = k.let("k_whole", depth / length * length);
   if (!whole.is(0))
     k.for_range("k_at", 0, whole, length, [&](const U32& at) {
-      k.phase("multiply", [&] {
-        for (int i : unroll(at_once)) step(Extent(at), i * apart);
+      k.phase("load and multiply", [&] {
+        for (int i : unroll(at_once)) load(i, Extent(at), i * apart);
+        for (int i : unroll(at_once)) multiply(k, i);
       });
     });
   const Extent rest = depth - whole;
   if (rest.is(0)) return;
-  k.phase("multiply the rest", [&] {
-    for (int i : unroll(rest.is_static() ? ceil_div(rest.get(), apart) : at_once)) {
-      if (rest.is_static() && (i + 1) * apart <= rest.get())
-        step(whole, i * apart);
-      else
-        k.guard(own + whole + i * apart < depth, [&] { step(whole, i * apart); });
+  k.phase("load and multiply what is left", [&] {
+    const int count = rest.is_static() ? ceil_div(rest.get(), apart) : at_once;
+    const int certain = rest.is_static() ? rest.get() / apart : 0;
+    for (int i : unroll(count)) {
+      const auto load_i = [&] { load(i, whole, i * apart); };
+      if (i < certain) {
+        load_i();
+      } else {
+        for (Var<ptx::f32>& v : w_[i]) v = 0;
+        for (Var<ptx::f32>& v : x_[i]) v = 0;
+        k.guard(own + whole + i * apart < depth, load_i);
+      }
     }
+    for (int i : unroll(count)) multiply(k, i);
   });
-}
-
-/// The sum of a thread's partial sums.
-F32 total(Emitter& k, const std::vector<Var<ptx::f32>>& sums) {
-  std::vector<F32> values;
-  for (const Var<ptx::f32>& v : sums) values.push_back(present(v));
-  return k.let("partial", reduce_values(k, Reduction::sum, values));
 }
 
 void Gemv::emit_rows(Emitter& k, int vector, int warps_a_row) const {
@@ -145,13 +186,12 @@ void Gemv::emit_rows(Emitter& k, int vector, int warps_a_row) const {
   const U64 along = k.cvt<ptx::u64>(own);
   const ElementPtr w_at = k.let("w_at", k.ptr(w) + k.mad_wide(source, depth, along));
   const ElementPtr x_at = k.let("x_at", k.ptr(x) + own);
-  std::vector<Var<ptx::f32>> sums = k.array<ptx::f32>("sum", vector, 0);
-  for_depth(k, depth, threads * vector, own, [&](const Extent& at, int ahead) {
-    const std::vector<F32> a = k.load_vector(w_at + at + ahead, vector);
-    const std::vector<F32> b = k.load_vector(x_at + at + ahead, vector);
-    for (int j : unroll(vector)) sums[j] = k.fma(a[j], b[j], sums[j]);
-  });
-  const F32 partial = total(k, sums);
+  Walk walk(
+      k, vector, vector,
+      [&](const Extent& at, int ahead) { return k.load_vector(w_at + at + ahead, vector); },
+      [&](const Extent& at, int ahead) { return k.load_vector(x_at + at + ahead, vector); });
+  walk.go(k, depth, threads * vector, own);
+  const F32 partial = k.let("partial", reduce_values(k, Reduction::sum, walk.sums()));
   const auto store_row = [&](const F32& sum) {
     const Pred first = tid % threads == 0;
     k.if_("stores", exact ? first : first && row < n, [&] { store(k, row, sum); });
@@ -178,18 +218,17 @@ void Gemv::emit_columns(Emitter& k, int vector) const {
   const U64 along = k.cvt<ptx::u64>(col);
   const ElementPtr w_at = k.let("w_at", k.ptr(w) + k.mad_wide(own, n, along));
   const ElementPtr x_at = k.let("x_at", k.ptr(x) + own);
-  std::vector<Var<ptx::f32>> sums = k.array<ptx::f32>("sum", vector, 0);
-  for_depth(k, depth, apart, own, [&](const Extent& at, int ahead) {
-    const ElementPtr from = advance(k, w_at, at, n);
-    const std::vector<F32> a = k.load_vector(advance(k, from, ahead, n), vector);
-    const F32 b = k.load(x_at + at + ahead);
-    for (int j : unroll(vector)) sums[j] = k.fma(a[j], b, sums[j]);
-  });
+  Walk walk(
+      k, vector, 1,
+      [&](const Extent& at, int ahead) {
+        return k.load_vector(advance(k, advance(k, w_at, at, n), ahead, n), vector);
+      },
+      [&](const Extent& at, int ahead) { return k.load_vector(x_at + at + ahead, 1); });
+  walk.go(k, depth, apart, own);
   const auto partials = k.shared<ptx::f32>("partials", column_warps * cta_columns);
   k.phase("add up the lanes that share columns", [&] {
     std::vector<F32> of_warp;
-    for (const Var<ptx::f32>& v : sums) {
-      F32 sum = present(v);
+    for (F32 sum : walk.sums()) {
       for (int distance = across; distance < 32; distance *= 2)
         sum = sum + k.shfl_sync_bfly(sum, distance);
       of_warp.push_back(sum);

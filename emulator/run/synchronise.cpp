@@ -239,10 +239,12 @@ void arrive(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m
   const bool aligned = i.imm != 0;
   const bool elsewhere = b.lanes[w.index] != 0 && b.pcs[w.index] != s.pc;
   if (aligned && (m != s.mask || elsewhere) && grid.checked) {
-    barrier_finding(grid, w, i, lane,
-                    text("barrier divergence: lanes 0x", hex(m, 8),
-                         " of the warp execute this barrier instruction, lanes 0x",
-                         hex(w.alive & ~m, 8), elsewhere ? " another" : " do not"));
+    barrier_finding(
+        grid, w, i, lane,
+        text("barrier divergence: lanes 0x", hex(m, 8),
+             " of the warp execute this barrier instruction, lanes 0x", hex(w.alive & ~m, 8),
+             elsewhere ? text(" the one on line ", grid.kernel.origins[b.pcs[w.index]].line)
+                       : std::string(" do not")));
     if (w.stop) return;
   }
   if (b.lanes[w.index] == 0) b.pcs[w.index] = s.pc;

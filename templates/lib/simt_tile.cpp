@@ -37,8 +37,11 @@ Accumulators::Accumulators(Emitter& k, const SimtTile& tile, const U32& tid, con
     w_[set] = k.array<ptx::f32>("w" + std::to_string(set) + "_", tile.thread_cols);
   }
   for (int i : unroll(tile.thread_rows))
-    for (int j : unroll(tile.thread_cols))
-      sums_.push_back(k.var<ptx::f32>("c" + std::to_string(i) + "_" + std::to_string(j), 0));
+    for (int j : unroll(tile.thread_cols)) {
+      const std::string place = std::to_string(i) + "_" + std::to_string(j);
+      sums_.push_back(k.var<ptx::f32>("c" + place, 0));
+      if (tile.chunk > 0) totals_.push_back(k.var<ptx::f32>("total" + place, 0));
+    }
 }
 
 void Accumulators::turn_to(const Extent& offset) {
@@ -74,6 +77,20 @@ void Accumulators::multiply(Emitter& k, int set) {
       Var<ptx::f32>& sum = sums_[i * tile_.thread_cols + j];
       sum = k.fma(a_[set][i], w_[set][j], sum);
     }
+}
+
+void Accumulators::end_chunk(Emitter& k) {
+  k.phase("add the chunk to the totals", [&] {
+    for (std::size_t i = 0; i < totals_.size(); ++i) totals_[i] += sums_[i];
+    for (Var<ptx::f32>& sum : sums_) sum = 0;
+  });
+}
+
+void Accumulators::finish(Emitter& k) {
+  if (totals_.empty()) return;
+  k.phase("add the last chunk", [&] {
+    for (std::size_t i = 0; i < totals_.size(); ++i) sums_[i] = totals_[i] + sums_[i];
+  });
 }
 
 void Accumulators::deposit(Emitter& k, const Shared& to, int pitch, const Extent& first_row) const {

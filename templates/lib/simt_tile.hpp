@@ -20,6 +20,10 @@ struct SimtTile {
   int thread_rows, thread_cols;  ///< of a thread's block
   int steps;                     ///< k of one round of the loop: even, and divides `depth`
   int ctas_per_sm;               ///< which the registers must allow
+  /// Products that are added up before their sum joins the total, which keeps the rounding error
+  /// near that of sums of this length; 0 adds all of them in one chain, and needs no registers for
+  /// totals. A multiple of `depth`.
+  int chunk;
 
   constexpr int warps_down() const { return rows / (lanes_down * thread_rows); }
   constexpr int warps_across() const { return cols / (lanes_across * thread_cols); }
@@ -43,6 +47,10 @@ class Accumulators {
   void read(Emitter& k, int set, int step);
   /// Adds the outer product of a set's operands.
   void multiply(Emitter& k, int set);
+  /// Adds the chunk's sums to the totals, and begins the next chunk.
+  void end_chunk(Emitter& k);
+  /// Adds the last chunk: the sums are then the result.
+  void finish(Emitter& k);
   /// Writes the block into `to`: a copy of the tile's rows from `first_row` on, `pitch` elements
   /// from one to the next.
   void deposit(Emitter& k, const SharedPtr<ptx::f32>& to, int pitch, const Extent& first_row) const;
@@ -54,7 +62,7 @@ class Accumulators {
   U32 warp_row_, thread_row_, thread_col_;
   SharedPtr<ptx::f32> a_lane_, w_lane_;
   Var<ptx::u32> a_at_, w_at_;
-  std::vector<Var<ptx::f32>> a_[2], w_[2], sums_;
+  std::vector<Var<ptx::f32>> a_[2], w_[2], sums_, totals_;
 };
 
 }  // namespace ptxmill::kernels

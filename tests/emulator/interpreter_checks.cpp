@@ -261,7 +261,8 @@ TEST_CASE("barrier divergence") {
       "JOIN;\nLOW:\nbar.sync 0;\nJOIN:\n";
   const auto r = run_with(planted, 32, 4);
   CHECK(r.outcome == Outcome::launch_failed);
-  check_contains(r.report, {"barrier divergence", "line 16: bar.sync 0;", "phase: halves"});
+  check_contains(r.report, {"barrier divergence", "line 19: bar.sync 0;", "the one on line 16",
+                            "phase: halves"});
   const auto half = run_with("setp.lt.u32 %p0, %t, 16;\n@%p0 bar.sync 0;\n", 32, 4);
   CHECK(half.outcome == Outcome::launch_failed);
   check_contains(half.report, {"barrier divergence: lanes 0x0000ffff", "lanes 0xffff0000 do not"});

@@ -143,7 +143,7 @@ Attention problem_of(const Spec& spec, std::size_t batch, std::size_t heads, std
 
 TEST_CASE_FIXTURE(AttentionFixture,
                   "attention: the usual lengths, with and without a causal mask") {
-  CaseBudget budget(40'000'000, 400'000'000);
+  CaseBudget budget(150'000'000, 800'000'000);
   for (const bool causal : {false, true}) {
     const Spec spec{.head_dim = 64, .causal = causal};
     const GeneratedLibrary library(device(), spec.json());
@@ -153,8 +153,9 @@ TEST_CASE_FIXTURE(AttentionFixture,
     for (const std::int64_t q : {71, 72, 73, 145})
       for (const std::int64_t kv : {63, 64, 65, 129}) lengths.emplace_back(q, kv);
     for (const auto& [q_len, kv_len] : lengths) {
-      const Attention a = problem_of(spec, 1, 2, 1, static_cast<std::size_t>(q_len),
-                                     static_cast<std::size_t>(kv_len));
+      const Attention a =
+          problem_of(spec, 1, q_len < 1000 ? 2 : 1, 1, static_cast<std::size_t>(q_len),
+                     static_cast<std::size_t>(kv_len));
       const Input input = draw_input(random, a);
       if (budget.allows(name_of(a), multiply_adds(a))) check(library, spec, a, input);
     }
@@ -245,12 +246,11 @@ TEST_CASE_FIXTURE(AttentionFixture, "attention: lengths, batch and heads fixed b
     std::size_t batch, heads, kv_heads, q_len, kv_len, head_dim;
     bool causal;
   };
-  // The smallest spec; keys that fill their tiles, and that do not; no keys.
+  // The smallest spec; keys that fill their tiles, and that do not.
   for (const Fixed& f : {Fixed{1, 1, 1, 1, 1, 16, false},
                          {2, 4, 2, 75, 128, 48, false},
-                         {1, 2, 2, 80, 70, 48, true},
-                         {2, 1, 1, 9, 0, 16, false},
-                         {2, 1, 1, 9, 0, 16, true}}) {
+                         {2, 4, 2, 75, 129, 48, false},
+                         {1, 2, 2, 80, 70, 48, true}}) {
     const auto n = [](std::size_t x) { return std::to_string(x); };
     Spec spec{
         .head_dim = f.head_dim, .causal = f.causal, .heads = n(f.heads), .kv_heads = n(f.kv_heads)};
