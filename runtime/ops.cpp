@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "runtime/error.hpp"
 #include "runtime/resolve.hpp"
@@ -287,14 +288,27 @@ Tensor gemv(const KernelLibrary& library, const Stream& stream, const Tensor& x,
 void attention(const KernelLibrary& library, const Stream& stream, const Tensor& q, const Tensor& k,
                const Tensor& v, const Tensor& out, const AttentionOptions& options) {
   const AttentionDims d = attention_dims(q, k, v, out, options);
-  const std::array<Argument, 5> arguments{q, k, v, out, options.lse};
-  const std::size_t count = options.lse.valid() ? 5 : 4;
-  run(library, stream, "attention", {{"dtype", q.dtype()}},
-      std::array<RequestedOption, 3>{
-          {{"causal", options.causal}, {"layout", options.layout}, {"lse", options.lse.valid()}}},
-      std::array{Dim{"batch", d.batch}, Dim{"head_dim", d.head_dim}, Dim{"heads", d.heads},
-                 Dim{"kv_heads", d.kv_heads}, Dim{"kv_len", d.kv_len}, Dim{"q_len", d.q_len}},
-      std::span(arguments).first(count));
+  const std::array dims{Dim{"batch", d.batch},   Dim{"head_dim", d.head_dim},
+                        Dim{"heads", d.heads},   Dim{"kv_heads", d.kv_heads},
+                        Dim{"kv_len", d.kv_len}, Dim{"q_len", d.q_len}};
+  const RequestedDType dtype{"dtype", q.dtype()};
+  std::array<RequestedOption, 6> wanted{{{"causal", options.causal},
+                                         {"kv_row_stride", 0.0},
+                                         {"layout", options.layout},
+                                         {"lse", options.lse.valid()},
+                                         {"q_row_stride", 0.0},
+                                         {"scale", options.scale}}};
+  const OpRequest request{"attention", {&dtype, 1}, wanted, dims};
+  if (!options.lse.valid()) {
+    if (const std::optional<Kernel> plain = find_kernel(library, request))
+      return plain->launch_packed(stream, dims, std::array<Argument, 4>{q, k, v, out});
+    wanted[3].value = true;
+  }
+  const Kernel kernel = resolve(library, request);
+  const Tensor lse = options.lse.valid()
+                         ? options.lse
+                         : Tensor::empty(stream, DType::f32, {d.batch, d.heads, d.q_len});
+  kernel.launch_packed(stream, dims, std::array<Argument, 5>{q, k, v, out, lse});
 }
 
 Tensor attention(const KernelLibrary& library, const Stream& stream, const Tensor& q,

@@ -62,14 +62,15 @@ Tensor gemv(const KernelLibrary& library, const Stream& stream, const Tensor& x,
             const GemmOptions& options = {});
 
 struct AttentionOptions {
-  bool causal = false;  ///< aligned to the bottom right where the lengths differ
-  std::string_view layout =
-      "bhsd";  ///< [batch, heads, seq, head_dim]; `bshd`: [batch, seq, heads, head_dim]
+  bool causal = false;               ///< aligned to the bottom right where the lengths differ
+  std::string_view layout = "bhsd";  ///< [batch, heads, seq, head_dim]; `bshd`: heads after seq
+  double scale = 0;                  ///< of the scores; 0 is 1 / sqrt(head_dim)
   Tensor lse;  ///< f32 [batch, heads, q_len]: log-sum-exp of the scaled scores
 };
 
-/// out = softmax(q k^T / sqrt(head_dim)) v. k and v may have fewer heads than q, whose number is
-/// then a multiple of theirs. out is shaped as q.
+/// out = softmax(scale q k^T) v. k and v may have fewer heads than q, whose number is then a
+/// multiple of theirs. out is shaped as q. Where `lse` is left out and the library has only a
+/// kernel that writes it, it goes to a temporary tensor, which cannot be while a graph is recorded.
 void attention(const KernelLibrary& library, const Stream& stream, const Tensor& q, const Tensor& k,
                const Tensor& v, const Tensor& out, const AttentionOptions& options = {});
 Tensor attention(const KernelLibrary& library, const Stream& stream, const Tensor& q,

@@ -62,7 +62,7 @@ typedef enum ptxmill_argument_kind {
 
 /* One argument of a launch. */
 typedef struct ptxmill_argument {
-  ptxmill_argument_kind kind;
+  int32_t kind; /* a ptxmill_argument_kind */
   const ptxmill_tensor* tensor;
   double real;
   int64_t integer;

@@ -162,7 +162,8 @@ Match match(const KernelState& kernel, const OpRequest& request) {
 
 }  // namespace
 
-Kernel resolve(const KernelLibrary& library, const OpRequest& request) {
+std::optional<Kernel> find_kernel(const KernelLibrary& library, const OpRequest& request,
+                                  std::string* why) {
   constexpr int most_reasons = 12;
   LibraryState& state = *library.state();
   const std::string& key = request_key(request);
@@ -170,12 +171,12 @@ Kernel resolve(const KernelLibrary& library, const OpRequest& request) {
   const KernelState* best = nullptr;
   Match best_match;
   std::string reasons;
-  int listed = 0;
+  int passed_over = 0;
   for (const KernelState& kernel : state.kernels()) {
     if (kernel.info->template_name != request.template_name) continue;
     Match found = match(kernel, request);
     if (!found.mismatch.empty()) {
-      if (++listed <= most_reasons)
+      if (++passed_over <= most_reasons)
         reasons += concat("\n  ", kernel.info->name, ": ", found.mismatch);
       continue;
     }
@@ -183,14 +184,22 @@ Kernel resolve(const KernelLibrary& library, const OpRequest& request) {
     best = &kernel;
     best_match = std::move(found);
   }
-  if (best == nullptr) {
-    if (listed > most_reasons) reasons += concat("\n  and ", listed - most_reasons, " more");
-    throw Error(ErrorCode::not_found,
-                concat("the library ", library.manifest().library, " has no kernel for: ", key,
-                       reasons.empty() ? "; it has none of this template" : "; it has", reasons));
+  if (best != nullptr) {
+    state.remember_resolved(key, best);
+    return state.handle(*best, {});
   }
-  state.remember_resolved(key, best);
-  return state.handle(*best, {});
+  if (passed_over > most_reasons)
+    reasons += concat("\n  and ", passed_over - most_reasons, " more");
+  if (why != nullptr)
+    *why = concat(key, reasons.empty() ? "; it has none of this template" : "; it has", reasons);
+  return std::nullopt;
+}
+
+Kernel resolve(const KernelLibrary& library, const OpRequest& request) {
+  std::string why;
+  if (std::optional<Kernel> found = find_kernel(library, request, &why)) return *std::move(found);
+  throw Error(ErrorCode::not_found,
+              concat("the library ", library.manifest().library, " has no kernel for: ", why));
 }
 
 }  // namespace ptxmill::rt

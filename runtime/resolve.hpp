@@ -1,8 +1,9 @@
 // Finding the kernel of a library that computes an op.
 #pragma once
 
-#include <initializer_list>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -33,7 +34,12 @@ struct OpRequest {
 /// template, with its dtypes, with every option that is named having that value, and with every
 /// dimension either fixed to the requested value or dynamic and taking it. More matching fixed
 /// dimensions are preferred, then more constrained dynamic ones, then the earlier name. Remembered
-/// for the next request alike. Throws `not_found`, saying what keeps the nearest kernels from it.
+/// for the next request alike. Nothing where there is none; then `why`, if given, says what keeps
+/// the kernels of the template from it.
+std::optional<Kernel> find_kernel(const KernelLibrary& library, const OpRequest& request,
+                                  std::string* why = nullptr);
+
+/// As find_kernel, but throws `not_found` with the reasons where there is none.
 Kernel resolve(const KernelLibrary& library, const OpRequest& request);
 
 }  // namespace ptxmill::rt

@@ -89,7 +89,8 @@ class Attention final : public Template {
   }
   Launch launch(const Form&) const override {
     return {.grid = {ceil_div(q_len, AttentionTile::queries), heads, batch},
-            .block = {AttentionTile::threads, 1, 1}};
+            .block = {AttentionTile::threads, 1, 1},
+            .min_ctas_per_sm = 2};
   }
   void emit(Emitter& k, const Form& form) const override;
 

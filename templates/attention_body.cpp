@@ -62,7 +62,7 @@ AttentionBody::AttentionBody(Emitter& k, const AttentionProblem& problem)
       q_row_(k.let("q_row", q_tile_ + tile_row_ * tile_.padded_row())),
       k_row_(k.let("k_row", k_tile_ + lane_ * tile_.padded_row())),
       weights_row_(k.let("weights_row", weights_ + tile_row_ * tile_.weights_row())),
-      copy_(k, tile_, tid_),
+      copy_(k, "copy", tile_.keys, tile_.head_dim, tid_),
       k_place_(k.let("k_place", k_tile_ + k.fma(k_tile_row(tile_, copy_.row()), tile_.padded_row(),
                                                 copy_.column()))),
       v_place_(k.let("v_place", v_tile_ + k.fma(copy_.row(), tile_.head_dim, copy_.column()))),
@@ -71,8 +71,9 @@ AttentionBody::AttentionBody(Emitter& k, const AttentionProblem& problem)
       softmax_(k, Tile::rows, problem.scale, {2, 4, 8, 16}) {
   int width = 0;
   for (const ColumnPiece& piece : tile_.columns) {
-    const U32 column = lane_ % piece.lanes * piece.width;
-    columns_.push_back(k.let("column" + std::to_string(piece.first), column + piece.first));
+    const U32 lane = piece.lanes == Tile::lanes ? lane_ : lane_ % piece.lanes;
+    const U32 column = piece.first == 0 ? lane * piece.width : lane * piece.width + piece.first;
+    columns_.push_back(k.let("column" + std::to_string(piece.first), column));
     width += piece.width;
   }
   output_ = zeros("o", width);
@@ -124,11 +125,11 @@ void AttentionBody::emit() {
   load_q();
   const U32 head = kv_head();
   const auto source = [&](const std::string& name, const ElementPtr& tensor) {
-    return rows_of(name, tensor, problem_.kv_heads, kv_len_, head, problem_.kv_row_stride)
+    return rows_of(name + "_head", tensor, problem_.kv_heads, kv_len_, head, problem_.kv_row_stride)
         .from_column(k_, name + "_source", copy_.column());
   };
-  k_source_ = source("k_head", problem_.k);
-  v_source_ = source("v_head", problem_.v);
+  k_source_ = source("k", problem_.k);
+  v_source_ = source("v", problem_.v);
   Extent end = kv_len_;
   if (problem_.causal) {
     const U32 last = k_.min(first_query_ + (Tile::queries - 1), last_query_);
@@ -140,37 +141,23 @@ void AttentionBody::emit() {
 }
 
 void AttentionBody::load_q() const {
-  const HeadRows rows =
+  const HeadRows head =
       rows_of("q_head", problem_.q, problem_.heads, q_len_, head_, problem_.q_row_stride);
-  const int vectors = tile_.head_dim / 4, all = Tile::queries * vectors;
+  const TileCopy copy(k_, "q_copy", Tile::queries, tile_.head_dim, tid_);
+  const HeadRows source = head.from_column(k_, "q_source", copy.column());
   k_.phase("load Q", [&] {
-    // Every load is on its way before the first is waited for.
-    std::vector<U32> indices;
-    std::vector<std::vector<F32>> loaded;
-    for (int first = 0; first < all; first += Tile::threads) {
-      const U32 index = tid_ + first;
-      // Past the tile's end, and past the last query, rows repeat; no such row is stored.
-      const U32 row = first + Tile::threads <= all ? index / vectors
-                                                   : k_.min(index / vectors, Tile::queries - 1);
-      const U32 query = k_.min(first_query_ + row, last_query_);
-      indices.push_back(index);
-      loaded.push_back(k_.load_vector(rows.row(k_, query) + index % vectors * 4, 4));
-    }
-    for (std::size_t n = 0; n < loaded.size(); ++n) {
-      const U32 place = k_.fma(indices[n] / vectors, tile_.padded_row(), indices[n] % vectors * 4);
-      const auto store = [&] { store_shared(k_, q_tile_ + place, loaded[n]); };
-      if (static_cast<int>(n + 1) * Tile::threads <= all)
-        store();
-      else
-        k_.guard(indices[n] < all, store);
-    }
+    const auto place = q_tile_ + k_.fma(copy.row(), tile_.padded_row(), copy.column());
+    // Rows past the last query repeat it, and are not stored.
+    const auto loaded = copy.load(source, first_query_ + copy.row(), last_query_);
+    copy.store(place, copy.rows_a_pass() * tile_.padded_row(), loaded);
   });
 }
 
 void AttentionBody::load_first_k(const Extent& end) const {
   const auto load = [&] {
-    k_.phase("load the first K",
-             [&] { copy_.store(k_place_, k_apart_, copy_.load(*k_source_, 0, last_key_)); });
+    k_.phase("load the first K", [&] {
+      copy_.store(k_place_, k_apart_, copy_.load(*k_source_, copy_.row(), last_key_));
+    });
   };
   if (end.is_static())
     load();
@@ -186,7 +173,7 @@ void AttentionBody::attend_tile(const U32& key) {
   if (problem_.causal || !kv_len_.is_static() || kv_len_.get() % tile_.keys != 0)
     partial = k_.let("partial", key + tile_.keys > keys_seen(first_query_));
   k_.phase("load V; meanwhile, scores and their weights", [&] {
-    const TileCopy::Vectors values = copy_.load(*v_source_, key, last_key_);
+    const TileCopy::Vectors values = copy_.load(*v_source_, key + copy_.row(), last_key_);
     k_.sync();
     Matrix scores = zeros("s", tile_.keys_per_lane);
     score(scores);
@@ -194,10 +181,13 @@ void AttentionBody::attend_tile(const U32& key) {
     weigh(scores);
     copy_.store(v_place_, v_apart_, values);
     // The weight 0 does not make nothing of an infinity or NaN.
-    if (partial) k_.if_("clear", *partial, [&] { copy_.clear(v_place_, v_apart_, key, kv_len_); });
+    if (partial)
+      k_.if_("clear", *partial,
+             [&] { copy_.clear(v_place_, v_apart_, key + copy_.row(), kv_len_); });
   });
   k_.phase("load the next K; meanwhile, the output", [&] {
-    const TileCopy::Vectors keys = copy_.load(*k_source_, key + tile_.keys, last_key_);
+    const TileCopy::Vectors keys =
+        copy_.load(*k_source_, key + copy_.row() + tile_.keys, last_key_);
     k_.sync();
     accumulate();
     copy_.store(k_place_, k_apart_, keys);

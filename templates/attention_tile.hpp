@@ -58,39 +58,43 @@ class HeadRows {
   Extent stride_bytes_;
 };
 
-/// A tile of K or V on its way to shared memory through the registers of all threads. A thread
+/// A tile of rows on its way to shared memory through the registers of all threads. A thread
 /// carries vectors of four elements; in each pass a row is spread over a few threads.
 class TileCopy {
  public:
   using Vectors = std::vector<std::vector<F32>>;
 
-  TileCopy(Emitter& k, const AttentionTile& tile, const U32& tid);
+  /// Of `rows` rows of `row_length` elements. The values that cross phases are named name_...
+  TileCopy(Emitter& k, const std::string& name, int rows, int row_length, const U32& tid);
 
-  /// The thread's row in the first pass, and its first column.
+  /// The thread's row of the tile in the first pass, and the first column that it carries.
   const U32& row() const { return row_; }
   const U32& column() const { return column_; }
-  int rows_a_pass() const { return AttentionTile::threads / threads_a_row_; }
+  int rows_a_pass() const { return rows_a_pass_; }
 
-  /// The rows from `first` on of `from`, whose columns begin at the thread's; rows past `last`
-  /// are read as that one.
-  Vectors load(const HeadRows& from, const In<ptx::u32>& first, const Extent& last) const;
+  /// Loads from rows that begin at the thread's column; `row` is the thread's in the first pass.
+  /// Rows past `last` are read as that one.
+  Vectors load(const HeadRows& from, const U32& row, const Extent& last) const;
   /// Stores them; `to` is the place of the first pass's vector, the next pass's is `apart` on.
   void store(const SharedPtr<ptx::f32>& to, int apart, const Vectors& vectors) const;
-  /// Zeros the rows from `end` on of a tile whose first row is `first`.
-  void clear(const SharedPtr<ptx::f32>& to, int apart, const U32& first, const Extent& end) const;
+  /// Stores zeros for the rows from `end` on; `row` is the thread's in the first pass.
+  void clear(const SharedPtr<ptx::f32>& to, int apart, const U32& row, const Extent& end) const;
 
  private:
-  int passes() const { return tile_.keys / rows_a_pass(); }
+  TileCopy(Emitter& k, const std::string& name, int rows, int row_length, const U32& tid,
+           int threads_a_row);
   int column_of(int step) const { return 4 * threads_a_row_ * step; }
-  bool is_ragged(int step) const { return in_row_ && step == steps_ - 1; }
+  U32 row_of(const U32& first, int pass) const;
+  std::optional<Pred> condition(int pass, int step) const;
+  void put(const SharedPtr<ptx::f32>& to, const std::vector<F32>& v,
+           std::optional<Pred> where) const;
 
   Emitter& k_;
-  AttentionTile tile_;
-  int threads_a_row_;
-  int steps_;  ///< vectors of a row that one thread carries
+  int threads_a_row_, rows_a_pass_;
+  int passes_, steps_;  ///< of the tile's rows; of a row's vectors
   U32 row_, column_;
-  std::optional<Pred> in_row_;  ///< where a row's vectors do not divide: whether there is a last
-  std::optional<U32> last_column_;  ///< of the last vector, from the first; or 0
+  std::optional<Pred> in_tile_, in_row_;  ///< in the last pass, the last step, where not all are
+  std::optional<U32> last_column_;        ///< of the last step, from the first; 0 where not in_row_
 };
 
 }  // namespace ptxmill::kernels

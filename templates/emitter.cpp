@@ -70,6 +70,8 @@ template ElementPtr ElementPtr::advance(const In<ptx::u64>&, Op) const;
 Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& declared,
                  const Form& form)
     : Kernel(entry, target) {
+  const Launch launch = declared.launch(form);
+  recorder.set_cta_threads(launch.block[0] * launch.block[1] * launch.block[2]);
   for (const Argument* a : declared.arguments()) {
     if (!a->present()) continue;
     if (const auto* tensor = dynamic_cast<const Tensor*>(a)) {

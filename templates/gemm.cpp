@@ -1,7 +1,7 @@
 // gemm: out = activation(alpha A W^T + bias) + residual, on the FMA units. A CTA computes one tile
 // (lib/simt_tile.hpp). The products of an element are added in the order of k: in chunks of 128 in
-// the smaller tiles, in one chain in the large one, whose registers are full. A row's result depends
-// on m only through that choice (the forms' `when`), and not on the other rows.
+// the smaller tiles, in one chain in the large one, whose registers are full. A row's result
+// depends on m only through that choice (the forms' `when`), and not on the other rows.
 #include <algorithm>
 #include <cmath>
 
@@ -44,6 +44,13 @@ class Gemm final : public Template {
                 {"out_in", "in_out"},
                 "out_in"};
   EpilogueFields epilogue{*this};
+  Choice tile_size{
+      *this,
+      "tile",
+      "what a CTA computes: large is 128 x 128, medium 64 x 64, small 32 x 32; auto chooses "
+      "by how many a launch has",
+      {"auto", "large", "medium", "small"},
+      "auto"};
 
   Tensor a{*this, "a", Direction::in, dtype, "the rows", [this] { return Shape{dim_m, dim_k}; }};
   Tensor w{
@@ -122,14 +129,18 @@ std::vector<When> Gemm::enough_tiles(const Variant& variant) const {
 
 std::vector<Form> Gemm::forms() const {
   std::vector<Form> all;
+  int scalar_tile = any_variant;
   for (int i = 0; i < static_cast<int>(std::size(variants)); ++i) {
-    Form form{
-        .name = variants[i].name, .when = enough_tiles(variants[i]), .vector = 4, .variant = i};
+    const Variant& v = variants[i];
+    if (tile_size.is(v.name)) scalar_tile = i;
+    if (!tile_size.is("auto") && !tile_size.is(v.name)) continue;
+    Form form{.name = v.name, .vector = 4, .variant = i};
+    if (tile_size.is("auto")) form.when = enough_tiles(v);
     form.when.push_back({.dim = &dim_k, .multiple_of = 4});
     if (!is_out_in()) form.when.push_back({.dim = &dim_n, .multiple_of = 4});
     all.push_back(std::move(form));
   }
-  all.push_back({.name = "any", .variant = any_variant});
+  all.push_back({.name = "any", .variant = scalar_tile});
   return all;
 }
 
@@ -216,8 +227,7 @@ void Gemm::multiply_round(Emitter& k, Parts& p, const U32& at) {
     p.sums.read(k, 0, 0);
     p.sums.multiply(k, 1);
   });
-  if (tile.chunk > 0)
-    k.if_("chunk_ends", next % tile.chunk == 0, [&] { p.sums.end_chunk(k); });
+  if (tile.chunk > 0) k.if_("chunk_ends", next % tile.chunk == 0, [&] { p.sums.end_chunk(k); });
 }
 
 void Gemm::store_band(Emitter& k, const Parts& p, const Extent& band, int count) const {

@@ -10,8 +10,9 @@
 namespace ptxmill::kernels {
 namespace {
 
-/// Accesses to W of one thread in one round of the loop.
-constexpr int at_once = 8;
+/// Accesses to W that a thread has in flight. The guards of so many fit into the seven predicate
+/// registers of a thread; with more, loads would wait for each other.
+constexpr int at_once = 6;
 /// out_in: warps of a CTA. Each takes a row, or all take one row's k together.
 constexpr int row_warps = 4;
 /// in_out: columns of a CTA, and its warps, which divide k.
@@ -117,8 +118,8 @@ class Walk {
   }
 
   /// Takes the accesses at multiples of `apart`: in a loop of at_once accesses a round, then those
-  /// that are left. There, one whose k may lie beyond the end stands under a guard, and zeros take
-  /// its place; `own` is the thread's.
+  /// that are left. There, one whose k may lie beyond the end stands under a guard; `own` is the
+  /// thread's place.
   void go(Emitter& k, const Extent& depth, int apart, const U32& own);
 
   std::vector<F32> sums() const {
@@ -159,17 +160,16 @@ void Walk::go(Emitter& k, const Extent& depth, int apart, const U32& own) {
   k.phase("load and multiply what is left", [&] {
     const int count = rest.is_static() ? ceil_div(rest.get(), apart) : at_once;
     const int certain = rest.is_static() ? rest.get() / apart : 0;
-    for (int i : unroll(count)) {
-      const auto load_i = [&] { load(i, whole, i * apart); };
-      if (i < certain) {
-        load_i();
-      } else {
-        for (Var<ptx::f32>& v : w_[i]) v = 0;
-        for (Var<ptx::f32>& v : x_[i]) v = 0;
-        k.guard(own + whole + i * apart < depth, load_i);
-      }
-    }
-    for (int i : unroll(count)) multiply(k, i);
+    std::vector<Pred> valid;
+    for (int i = certain; i < count; ++i) valid.push_back(own + whole + i * apart < depth);
+    const auto where_valid = [&](int i, const std::function<void()>& body) {
+      if (i < certain)
+        body();
+      else
+        k.guard(valid[i - certain], body);
+    };
+    for (int i : unroll(count)) where_valid(i, [&] { load(i, whole, i * apart); });
+    for (int i : unroll(count)) where_valid(i, [&] { multiply(k, i); });
   });
 }
 

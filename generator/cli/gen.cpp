@@ -25,12 +25,22 @@ bool generate_all(const std::vector<Library>& libraries, std::vector<Files>& fil
   return true;
 }
 
+/// A path as a makefile spells it.
+std::string for_make(const std::string& path) {
+  std::string s;
+  for (const char c : path) {
+    if (c == ' ' || c == '#' || c == '\\') s += '\\';
+    s += c == '$' ? "$$" : std::string(1, c);
+  }
+  return s;
+}
+
 void write_depfile(const GenOptions& options, const std::vector<Library>& libraries) {
   if (options.depfile.empty()) return;
   std::ofstream out(options.depfile);
   for (const Library& library : libraries) {
-    out << options.output << "/" << library.name << "/manifest.json:";
-    for (const std::string& spec : options.specs) out << " " << spec;
+    out << for_make(options.output + "/" + library.name + "/manifest.json") << ":";
+    for (const std::string& spec : options.specs) out << " " << for_make(spec);
     out << "\n";
   }
 }

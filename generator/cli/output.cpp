@@ -26,21 +26,24 @@ std::optional<std::string> read_file(const fs::path& path) {
   return text.str();
 }
 
-/// The files, relative to the output directory, that the manifest in place names.
+/// The files, relative to the output directory, that the manifest in place names. None where it is
+/// no manifest.
 std::set<std::string> files_in_place(const fs::path& directory, const std::string& library) {
   std::set<std::string> names;
   const std::optional<std::string> text = read_file(directory / library / "manifest.json");
   if (!text) return names;
-  const nlohmann::json manifest = nlohmann::json::parse(*text, nullptr, false);
-  if (!manifest.is_object() || !manifest.contains("kernels")) return names;
-  for (const auto& kernel : manifest["kernels"])
-    for (const auto& target : kernel.value("targets", nlohmann::json::object()))
-      for (const auto& form : target.value("forms", nlohmann::json::array())) {
-        const std::string file = form.value("file", "");
-        // A manifest that someone edited must not make us delete outside the library.
-        if (!file.empty() && file.find("..") == file.npos && file[0] != '/')
-          names.insert(library + "/" + file);
-      }
+  try {
+    for (const auto& kernel : nlohmann::json::parse(*text).at("kernels"))
+      for (const auto& target : kernel.at("targets"))
+        for (const auto& form : target.at("forms")) {
+          const std::string file = form.at("file");
+          // A manifest that someone edited must not make us delete outside the library.
+          if (!file.empty() && file.find("..") == file.npos && file[0] != '/')
+            names.insert(library + "/" + file);
+        }
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
   return names;
 }
 

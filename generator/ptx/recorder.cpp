@@ -108,7 +108,8 @@ void Recorder::assign(RegId variable, const Operand& value, bool may_take_over, 
         where, "'" + target.name + "' is assigned outside the phase or branch that declares it");
   const bool from_reg = value.kind == Operand::Kind::reg;
   if (from_reg) check_source(value.reg, where);
-  const Level given = std::min(from_reg ? reg(value.reg).uniform : Level::grid, control_level());
+  const Level given =
+      std::min(from_reg ? widened(reg(value.reg).uniform) : Level::grid, control_level());
   if (given < target.uniform)
     throw BuildError(where, "'" + target.name + "' is declared uniform across the " +
                                 std::string(name(target.uniform)) +

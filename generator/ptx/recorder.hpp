@@ -117,6 +117,9 @@ class Recorder {
   RegId special(const isa::SpecialRegister& special, Where where);
   std::string param(const Param& param, Where where);
 
+  /// Says how many threads the kernel is launched with; until then the most that a CTA can have.
+  void set_cta_threads(int threads) { cta_threads_ = threads; }
+
   // ---- structure
   void open_phase(const std::string& name, Where where);
   void close_phase();
@@ -136,7 +139,7 @@ class Recorder {
   void open_guard(RegId condition, bool negated, Where where);
   void close_guard();
   void comment(const std::string& text, Where where);
-  Level control_level() const { return scopes_.back().level; }
+  Level control_level() const { return widened(scopes_.back().level); }
 
   // ---- shared memory
   int shared_array(const std::string& name, isa::Type type, std::int64_t count, int align,
@@ -171,6 +174,8 @@ class Recorder {
     std::string neediest;
   };
 
+  /// In a CTA of one warp, or one warpgroup, that set of threads is the CTA.
+  Level widened(Level level) const;
   void need(const isa::Row& row, Where where);
   void check_source(RegId id, Where where) const;
   void check_operands(const isa::Row& row, const std::vector<Operand>& operands, Where where) const;
@@ -199,6 +204,7 @@ class Recorder {
   std::string entry_;
   Target target_;
   int ptx_version_;
+  int cta_threads_ = 1024;
   std::vector<Register> registers_;
   std::vector<Line> lines_;
   std::vector<Param> params_;

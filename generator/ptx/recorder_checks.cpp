@@ -52,12 +52,18 @@ void Recorder::need(const isa::Row& row, Where where) {
   ptx_version_ = std::max(ptx_version_, row.ptx);
 }
 
+Level Recorder::widened(Level level) const {
+  const bool is_whole_cta = (level == Level::warp && cta_threads_ <= 32) ||
+                            (level == Level::warpgroup && cta_threads_ <= 128);
+  return is_whole_cta ? Level::cta : level;
+}
+
 void Recorder::check_control(const isa::Row& row, Where where) const {
   Level here = control_level();
   if (guard_ != no_reg) {
     if (row.effect == isa::Effect::sync || row.effect == isa::Effect::control)
       throw BuildError(where, std::string(row.spelling) + " may not stand under a guard");
-    here = std::min(here, reg(guard_).uniform);
+    here = std::min(here, widened(reg(guard_).uniform));
   }
   if (here < row.needs)
     throw BuildError(where, std::string(row.spelling) + " must be executed by the whole " +

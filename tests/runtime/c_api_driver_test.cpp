@@ -81,7 +81,7 @@ TEST_CASE_FIXTURE(CApiFixture, "c api: launches kernels on wrapped memory") {
   CHECK(ptxmill_kernel_launch(scale, c_stream, dims, 1, arguments, 2) == PTXMILL_INVALID_ARGUMENT);
   CHECK(std::string(ptxmill_last_error()).find("it takes 3 (x, factor, out)") != std::string::npos);
   ptxmill_argument odd[] = {arguments[0], arguments[1], arguments[2]};
-  odd[1].kind = static_cast<ptxmill_argument_kind>(9);
+  odd[1].kind = 9;
   CHECK(ptxmill_kernel_launch(scale, c_stream, dims, 1, odd, 3) == PTXMILL_INVALID_ARGUMENT);
   ptxmill_kernel_close(scale);
 }

@@ -217,7 +217,7 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, no rows is a success; the result may
 TEST_CASE("softmax, what the spec reader refuses") {
   CHECK(problems_of(R"({"name": "k", "template": "softmax", "dtype": "f32", "cols": 1})").empty());
   CHECK(problems_of(spec("0", false)) ==
-        "test.json:2:66: error: /kernels/0/cols: expected a whole number from 1 to 2147483647, "
+        "test.json:2:62: error: /kernels/0/cols: expected an integer from 1 to 2147483647, "
         "got 0\n");
   CHECK(problems_of(spec("64", false, R"(, "block": 2048)")).find("/kernels/0/block: expected") !=
         std::string::npos);

@@ -1,0 +1,142 @@
+// What the tests of gemm and gemv share: a problem with its inputs, its kernel's spec entry, its
+// launch, and what it should give.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/manifest.hpp"
+#include "tests/reference/gemm.hpp"
+#include "tests/support/compare.hpp"
+#include "tests/support/device_fixture.hpp"
+#include "tests/support/inputs.hpp"
+#include "tests/templates/harness.hpp"
+
+namespace ptxmill::test {
+
+/// The spec fields of a product besides its dimensions.
+struct ProductOptions {
+  std::string layout = "out_in";
+  std::string activation = "none";
+  bool bias = false, residual = false;
+  float alpha = 1;
+
+  bool is_out_in() const { return layout == "out_in"; }
+  std::string json() const {
+    return fmt::format(R"("layout": "{}", "activation": "{}", "bias": {}, "residual": {},)"
+                       R"( "alpha": {})",
+                       layout, activation, bias, residual, alpha);
+  }
+  std::string name() const {
+    return fmt::format("{}, {}, bias {}, residual {}, alpha {}", layout, activation, bias, residual,
+                       alpha);
+  }
+};
+
+/// A spec entry called "p": `dims` is JSON, such as `"n": 5, "k": "dynamic"`.
+inline std::string product_entry(const std::string& family, const std::string& dims,
+                                 const ProductOptions& options, const std::string& more = "",
+                                 const std::string& name = "p") {
+  return fmt::format(R"({{"name": "{}", "template": "{}", "dtype": "f32", {}, {}{}}})", name, family,
+                     dims, options.json(), more);
+}
+
+inline const std::string dynamic_dims = R"("n": "dynamic", "k": "dynamic")";
+
+/// A product with its inputs.
+struct Product {
+  std::int64_t m = 0, n = 0, k = 0;
+  ProductOptions options;
+  Inputs inputs = Inputs::normal;
+  std::vector<float> a, w, bias, residual;
+
+  Product(Random& random, std::int64_t rows, std::int64_t cols, std::int64_t depth,
+          ProductOptions with, Inputs drawn = Inputs::normal)
+      : m(rows), n(cols), k(depth), options(std::move(with)), inputs(drawn) {
+    const auto count = [](std::int64_t x, std::int64_t y) { return static_cast<std::size_t>(x * y); };
+    a = draw(random, count(m, k), inputs);
+    w = draw(random, count(n, k), inputs);
+    if (options.bias) bias = draw(random, count(n, 1), inputs);
+    if (options.residual) residual = draw(random, count(m, n), inputs);
+  }
+
+  std::string name(const std::string& family) const {
+    return fmt::format("{} {}x{}x{}, {}, {}", family, m, n, k, options.name(), name_of(inputs));
+  }
+  /// Multiply-adds, with tiles of the given size counted whole.
+  std::uint64_t cost(std::int64_t rows, std::int64_t cols, std::int64_t depth) const {
+    const auto whole = [](std::int64_t x, std::int64_t unit) {
+      return static_cast<std::uint64_t>((x + unit - 1) / unit * unit);
+    };
+    return whole(m, rows) * whole(n, cols) * whole(k, depth);
+  }
+
+  /// Small integers give exact sums, which must come out bit for bit.
+  reference::Expected expected() const {
+    const bool exact = inputs == Inputs::small_integers &&
+                       (options.activation == "none" || options.activation == "relu");
+    auto of_formula = reference::expect_gemm(problem(), a, w);
+    return exact ? reference::exactly(std::move(of_formula)) : of_formula;
+  }
+
+ private:
+  reference::Gemm problem() const {
+    using reference::Activation;
+    reference::Gemm p;
+    p.m = static_cast<std::size_t>(m);
+    p.n = static_cast<std::size_t>(n);
+    p.k = static_cast<std::size_t>(k);
+    p.layout = options.is_out_in() ? reference::WeightLayout::out_in
+                                   : reference::WeightLayout::in_out;
+    p.alpha = options.alpha;
+    p.bias = bias;
+    p.residual = residual;
+    const std::string& name = options.activation;
+    p.activation = name == "relu"        ? Activation::relu
+                   : name == "gelu"      ? Activation::gelu
+                   : name == "gelu_tanh" ? Activation::gelu_tanh
+                   : name == "silu"      ? Activation::silu
+                                         : Activation::none;
+    return p;
+  }
+};
+
+/// Launches products on the test's device.
+class ProductFixture : public DeviceFixture {
+ public:
+  /// The result. The kernel adds the residual in place where `in_place`.
+  std::vector<float> run(const rt::Kernel& kernel, const Product& p, bool in_place = false) const {
+    const bool is_gemv = kernel.info().template_name == "gemv";
+    const rt::Shape w_shape = p.options.is_out_in() ? rt::Shape{p.n, p.k} : rt::Shape{p.k, p.n};
+    const rt::Shape row_shape = is_gemv ? rt::Shape{p.n} : rt::Shape{p.m, p.n};
+    const auto a = input(p.a, is_gemv ? rt::Shape{p.k} : rt::Shape{p.m, p.k});
+    const auto w = input(p.w, w_shape);
+    const auto bias = input(p.bias, {static_cast<std::int64_t>(p.bias.size())});
+    const auto residual = input(p.residual, p.options.residual ? row_shape : rt::Shape{0});
+    const auto out = output(row_shape);
+    const GuardedTensor& result = in_place ? residual : out;
+    std::vector<rt::Argument> arguments{a.tensor(), w.tensor()};
+    if (p.options.bias) arguments.emplace_back(bias.tensor());
+    if (p.options.residual) arguments.emplace_back(residual.tensor());
+    arguments.emplace_back(result.tensor());
+    std::vector<rt::Dim> dims{{"n", p.n}, {"k", p.k}};
+    if (!is_gemv) dims.push_back({"m", p.m});
+    kernel.launch_packed(stream, dims, arguments);
+    return result.read();
+  }
+
+  void check(const rt::Kernel& kernel, const Product& p, bool in_place = false) const {
+    CAPTURE(p.name(kernel.info().template_name));
+    const auto expected = p.expected();
+    const auto actual = run(kernel, p, in_place);
+    CHECK(compare(actual, expected.value, expected.bound,
+                  {static_cast<std::size_t>(p.m), static_cast<std::size_t>(p.n)}));
+  }
+};
+
+}  // namespace ptxmill::test
