@@ -111,8 +111,8 @@ inline constexpr std::span<const Row> rows{detail::rows};
 
 constexpr const Row& row(Op op) { return detail::rows[static_cast<int>(op)]; }
 
-/// The type that a row is spelled with when its operands are of type `t`: `t` itself, or the untyped
-/// type of its size. Floats are not compared as bits: -0 equals 0, and a NaN nothing.
+/// The type that a row is spelled with when its operands are of type `t`: `t` itself, or the
+/// untyped type of its size. Floats are not compared as bits: -0 equals 0, and a NaN nothing.
 constexpr std::optional<Type> suffix_for(const Row& row, Type t) {
   if (row.types.contains(t)) return t;
   const bool comparison = row.shape == Shape::pred_t_t;

@@ -1,9 +1,10 @@
 /* The C interface of the ptxmill runtime, for other languages and for programs that share a process
  * with another user of the GPU.
  *
- * Every function that can fail returns a ptxmill_status; no exception crosses this interface. After a
- * failure, ptxmill_last_error() tells what went wrong on this thread. Objects are made by functions
- * that store a pointer, and given back with the matching _close, in any order; _close takes NULL.
+ * Every function that can fail returns a ptxmill_status; no exception crosses this interface. After
+ * a failure, ptxmill_last_error() tells what went wrong on this thread. Objects are made by
+ * functions that store a pointer, and given back with the matching _close, in any order; _close
+ * takes NULL.
  */
 #ifndef PTXMILL_H
 #define PTXMILL_H

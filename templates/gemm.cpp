@@ -1,5 +1,5 @@
 // gemm: out = activation(alpha A W^T + bias) + residual, on the FMA units. A CTA computes one tile
-// (lib/simt_tile.hpp). The products of an element are added in the order of k: in chunks of 128 in
+// (lib/simt_tile.hpp). The products of an element are added in the order of k: in chunks of 64 in
 // the smaller tiles, in one chain in the large one, whose registers are full. A row's result
 // depends on m only through that choice (the forms' `when`), and not on the other rows.
 #include <algorithm>
@@ -28,8 +28,8 @@ struct Variant {
   std::int64_t least_tiles;
 };
 constexpr Variant variants[] = {{"large", {128, 128, 16, 8, 16, 4, 2, 0}, 2 * processors},
-                                {"medium", {64, 64, 32, 4, 8, 8, 3, 128}, processors},
-                                {"small", {32, 32, 32, 4, 4, 8, 8, 128}, 0}};
+                                {"medium", {64, 64, 32, 4, 8, 8, 3, 64}, processors},
+                                {"small", {32, 32, 32, 4, 4, 8, 8, 64}, 0}};
 constexpr int any_variant = 1;
 
 class Gemm final : public Template {

@@ -155,8 +155,9 @@ class ModuleBuilder {
     // The driver's compiler always fits the largest CTA that .maxntid allows into 64 Ki registers.
     const auto largest_cta = static_cast<std::uint64_t>(k.info.max_threads);
     const std::uint64_t fitting = std::uint64_t{65536} / largest_cta / 8 * 8;
-    const std::uint64_t cap =
-        f.max_registers != 0 ? f.max_registers : fitting < 255 ? fitting : std::uint64_t{255};
+    const std::uint64_t cap = f.max_registers != 0 ? f.max_registers
+                              : fitting < 255      ? fitting
+                                                   : std::uint64_t{255};
     const std::uint64_t guess = 16 + k.code.size() / 8;
     k.info.registers = static_cast<int>(guess < cap ? guess : cap);
   }

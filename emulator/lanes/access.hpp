@@ -8,11 +8,15 @@ namespace {
 
 /// Lanes that all fall into one stretch of host memory. The offset of an inactive lane is 0, which
 /// may be read.
+enum class Pattern : std::uint8_t { scattered, uniform, contiguous };
+
 struct Target {
   std::byte* bytes = nullptr;
   std::uint8_t* written = nullptr;  ///< null: all bytes count as written
   bool global = false;              ///< visible to the host: what is stored there must be defined
-  std::uint64_t offset[lane_count];
+  /// How the offsets of a full warp lie: all equal, or one access behind the other.
+  Pattern pattern = Pattern::scattered;
+  alignas(64) std::uint64_t offset[lane_count];
 };
 
 [[gnu::always_inline]] inline std::uint64_t address_of(Warp& w, const Instruction& i, int lane) {
@@ -30,20 +34,27 @@ template <int bytes, int align, class A>
   const std::uint64_t limit = region.size - bytes;
   const std::uint64_t origin = window + region.base;
   std::uint64_t outside = 0, low_bits = 0;
+  t.pattern = Pattern::scattered;
   if (m == all_lanes) {
+    const std::uint64_t first = static_cast<A>(a[0] + add) - origin;
+    std::uint64_t apart = 0, unequal = 0;
     for (int l = 0; l < lane_count; ++l) {
       const std::uint64_t address = static_cast<A>(a[l] + add);
       const std::uint64_t offset = address - origin;
-      outside |= offset > limit;
+      outside |= offset > limit ? ~std::uint64_t{0} : 0;
       low_bits |= address;
+      unequal |= offset ^ first;
+      apart |= offset ^ (first + static_cast<std::uint64_t>(l) * bytes);
       t.offset[l] = offset;
     }
+    if (apart == 0) t.pattern = Pattern::contiguous;
+    if (unequal == 0) t.pattern = Pattern::uniform;
   } else {
     for (int l = 0; l < lane_count; ++l) {
       const std::uint64_t active = std::uint64_t{0} - (m >> l & 1u);
       const std::uint64_t address = static_cast<A>(a[l] + add);
       const std::uint64_t offset = (address - origin) & active;
-      outside |= offset > limit;
+      outside |= offset > limit ? ~std::uint64_t{0} : 0;
       low_bits |= address & active;
       t.offset[l] = offset;
     }
@@ -72,6 +83,7 @@ template <int bytes, int align>
 
 /// Adds each lane's own stretch of local memory to the offsets.
 [[gnu::always_inline]] inline void spread_local(const Warp& w, LaneMask m, Target& t) {
+  t.pattern = Pattern::scattered;
   for (int l = 0; l < lane_count; ++l) {
     if (has(m, l)) t.offset[l] += static_cast<std::uint64_t>(l) * w.local.size;
   }

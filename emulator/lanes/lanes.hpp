@@ -3,6 +3,10 @@
 // the linker must not mix the copies.
 #pragma once
 
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -109,16 +113,35 @@ template <class D, class A, class B, class C, class E, class F>
   write_lanes(w.lanes<Word<D>>(i.d[0]), r, m);
 }
 
+/// One bit a lane from all ones or zeros a lane.
+[[gnu::always_inline]] inline LaneMask collect(const std::uint32_t* lanes) {
+  LaneMask r = 0;
+#if defined(__AVX__)
+  for (int l = 0; l < lane_count; l += 8) {
+    const __m256 eight = _mm256_load_ps(reinterpret_cast<const float*>(lanes + l));
+    r |= static_cast<LaneMask>(_mm256_movemask_ps(eight)) << l;
+  }
+#elif defined(__SSE__)
+  for (int l = 0; l < lane_count; l += 4) {
+    const __m128 four = _mm_load_ps(reinterpret_cast<const float*>(lanes + l));
+    r |= static_cast<LaneMask>(_mm_movemask_ps(four)) << l;
+  }
+#else
+  for (int l = 0; l < lane_count; ++l) r |= (lanes[l] & 1u) << l;
+#endif
+  return r;
+}
+
 /// The lanes for which f(a, b) holds.
 template <class A, class B, class F>
 [[gnu::always_inline]] inline LaneMask compare(Warp& w, const Instruction& i, F f) {
   const Word<A>* a = w.lanes<Word<A>>(i.s[0]);
   const Word<B>* b = w.lanes<Word<B>>(i.s[1]);
-  LaneMask r = 0;
+  alignas(64) std::uint32_t holds[lane_count];
   for (int l = 0; l < lane_count; ++l) {
-    r |= static_cast<LaneMask>(f(unpack<A>(a[l]), unpack<B>(b[l]))) << l;
+    holds[l] = f(unpack<A>(a[l]), unpack<B>(b[l])) ? 0xffffffffu : 0u;
   }
-  return r;
+  return collect(holds);
 }
 
 [[gnu::always_inline]] inline void write_predicate(Warp& w, Slot d, LaneMask value, LaneMask m) {

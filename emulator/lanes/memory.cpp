@@ -23,33 +23,56 @@ template <class T>
   }
 }
 
+/// Calls f(lane, offset of the lane's access) for all lanes, with the offsets of the common
+/// patterns in a form that the compiler can vectorise.
+template <int stride, class F>
+[[gnu::always_inline]] inline void for_offsets(const Target& t, F f) {
+  const std::uint64_t first = t.offset[0];
+  switch (t.pattern) {
+    case Pattern::contiguous:
+      for (int l = 0; l < lane_count; ++l) f(l, first + static_cast<std::uint64_t>(l) * stride);
+      return;
+    case Pattern::uniform:
+      for (int l = 0; l < lane_count; ++l) f(l, first);
+      return;
+    case Pattern::scattered:
+      for (int l = 0; l < lane_count; ++l) f(l, t.offset[l]);
+  }
+}
+
+/// The lanes all of whose bytes were written.
+template <class T, int stride>
+[[gnu::always_inline]] inline LaneMask written_lanes(const std::byte* flags, const Target& t) {
+  using Flags = std::make_unsigned_t<T>;
+  Word<T> every = all_written<T>;
+  for_offsets<stride>(t, [&](int, std::uint64_t offset) {
+    every = static_cast<Word<T>>(every & read<Flags>(flags + offset));
+  });
+  if (every == all_written<T>) return all_lanes;
+  LaneMask defined = 0;
+  for (int l = 0; l < lane_count; ++l) {
+    const bool ok = read<Flags>(flags + t.offset[l]) == all_written<T>;
+    defined |= static_cast<LaneMask>(ok) << l;
+  }
+  return defined;
+}
+
 template <class T, int count, bool checked>
 [[gnu::always_inline]] inline void load_lanes(Warp& w, const Instruction& i, LaneMask m,
                                               const Target& t) {
+  constexpr int stride = static_cast<int>(sizeof(T)) * count;
   const std::uint32_t mask = (i.aux & AccessBits::into16) != 0 ? 0xffffu : 0xffffffffu;
   for (int k = 0; k < count; ++k) {
     alignas(64) Word<T> r[lane_count];
-    const std::byte* p = t.bytes + static_cast<std::size_t>(k) * sizeof(T);
-    for (int l = 0; l < lane_count; ++l) r[l] = to_register(read<T>(p + t.offset[l]), mask);
+    const std::size_t element = static_cast<std::size_t>(k) * sizeof(T);
+    const std::byte* p = t.bytes + element;
+    for_offsets<stride>(
+        t, [&](int l, std::uint64_t offset) { r[l] = to_register(read<T>(p + offset), mask); });
     write_lanes(w.lanes<Word<T>>(i.d[k]), r, m);
     if constexpr (checked) {
-      LaneMask defined = all_lanes;
-      if (t.written != nullptr) {
-        using Flags = std::make_unsigned_t<T>;
-        const auto* flags =
-            reinterpret_cast<const std::byte*>(t.written + static_cast<std::size_t>(k) * sizeof(T));
-        Word<T> every = all_written<T>;
-        for (int l = 0; l < lane_count; ++l) {
-          every = static_cast<Word<T>>(every & read<Flags>(flags + t.offset[l]));
-        }
-        if (every != all_written<T>) {
-          defined = 0;
-          for (int l = 0; l < lane_count; ++l) {
-            const bool ok = read<Flags>(flags + t.offset[l]) == all_written<T>;
-            defined |= static_cast<LaneMask>(ok) << l;
-          }
-        }
-      }
+      const auto* flags = reinterpret_cast<const std::byte*>(t.written + element);
+      const LaneMask defined =
+          t.written == nullptr ? all_lanes : written_lanes<T, stride>(flags, t);
       LaneMask& d = w.defined[i.d[k]];
       d = (d & ~m) | (defined & m);
     }
@@ -70,6 +93,24 @@ void load_op(Warp& w, const Instruction& i, LaneMask m) {
   }
 }
 
+/// Writes the active lanes of `v` to their offsets from `to`; the highest lane wins a shared place.
+template <class T, int count>
+[[gnu::always_inline]] inline void scatter(std::byte* to, const Word<T>* v, LaneMask m,
+                                           const Target& t) {
+  constexpr int stride = static_cast<int>(sizeof(T)) * count;
+  const auto put = [&](int l, std::uint64_t offset) {
+    const T value = static_cast<T>(v[l]);
+    std::memcpy(to + offset, &value, sizeof value);
+  };
+  if (m == all_lanes) {
+    for_offsets<stride>(t, put);
+  } else {
+    for (int l = 0; l < lane_count; ++l) {
+      if (has(m, l)) put(l, t.offset[l]);
+    }
+  }
+}
+
 template <class T, int count, bool checked>
 [[gnu::always_inline]] inline void store_lanes(Warp& w, const Instruction& i, LaneMask m,
                                                const Target& t) {
@@ -84,18 +125,13 @@ template <class T, int count, bool checked>
       report_fault(w, i, Fault::undefined_store, lane, address_of(w, i, lane), sizeof(T));
       if (w.stop) return;
     }
-    for (int l = 0; l < lane_count; ++l) {
-      if (!has(m, l)) continue;
-      const T value = static_cast<T>(v[l]);
-      std::memcpy(t.bytes + element + t.offset[l], &value, sizeof(T));
-    }
+    scatter<T, count>(t.bytes + element, v, m, t);
     // The host wants to know what is defined in global memory even where checks are off.
     if (t.written == nullptr || (!checked && !t.global)) continue;
-    for (int l = 0; l < lane_count; ++l) {
-      if (!has(m, l)) continue;
-      const T flags = has(undefined, l) ? T{0} : static_cast<T>(all_written<T>);
-      std::memcpy(t.written + element + t.offset[l], &flags, sizeof(T));
-    }
+    auto* flags = reinterpret_cast<std::byte*>(t.written + element);
+    alignas(64) Word<T> written[lane_count];
+    for (int l = 0; l < lane_count; ++l) written[l] = has(undefined, l) ? 0 : all_written<T>;
+    scatter<T, count>(flags, written, m, t);
   }
 }
 

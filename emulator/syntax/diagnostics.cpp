@@ -6,7 +6,7 @@ namespace ptxmill::emu {
 void Diagnostics::error(Position at, std::string_view message) {
   ++errors_;
   lines_ += emu::text("ptxas application ptx input, line ", at.line, "; error   : ", message,
-                 " (column ", at.column, ")\n");
+                      " (column ", at.column, ")\n");
 }
 
 void Diagnostics::unsupported(Position at, std::string_view message) {

@@ -33,7 +33,8 @@ std::set<std::string> files_in_place(const fs::path& directory, const std::strin
   const std::optional<std::string> text = read_file(directory / library / "manifest.json");
   if (!text) return names;
   try {
-    for (const auto& kernel : nlohmann::json::parse(*text).at("kernels"))
+    const nlohmann::json manifest = nlohmann::json::parse(*text);
+    for (const auto& kernel : manifest.at("kernels"))
       for (const auto& target : kernel.at("targets"))
         for (const auto& form : target.at("forms")) {
           const std::string file = form.at("file");

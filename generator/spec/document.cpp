@@ -13,6 +13,15 @@ namespace {
 constexpr std::size_t max_bytes = std::size_t{1} << 20;
 constexpr std::size_t max_depth = 64;
 
+/// A message of which parts are bytes of the file.
+std::string printable(std::string_view text) {
+  std::string s;
+  for (const char c : text)
+    s += c >= 32 && c < 127 ? std::string(1, c)
+                            : fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  return s;
+}
+
 /// Builds Nodes from nlohmann's events. The events come without positions; but they come in the
 /// order of the text, so a cursor that skips white space, commas and colons stands at the token
 /// that an event is about.
@@ -71,7 +80,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
       what = what.substr(colon);
     else if (const auto id = what.find("] "); id != what.npos)
       what = what.substr(id + 2);
-    problems_.add(position(byte == 0 ? 0 : byte - 1), "", what);
+    problems_.add(position(byte == 0 ? 0 : byte - 1), "", printable(what));
     return false;
   }
 

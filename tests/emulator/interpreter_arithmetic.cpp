@@ -72,7 +72,9 @@ TEST_CASE_TEMPLATE("add, sub, mul, min, max, div, rem of every width", T, std::u
   const auto bits = static_cast<int>(sizeof(T) * 8);
   check_binary<T, T>("add" + t, [](T a, T b) { return low<T>(Wide(a) + b); });
   check_binary<T, T>("sub" + t, [](T a, T b) { return low<T>(Wide(a) - b); });
-  check_binary<T, T>("mul.lo" + t, [](T a, T b) { return low<T>(Wide(a) * b); });
+  check_binary<T, T>("mul.lo" + t, [](T a, T b) {
+    return low<T>(static_cast<Wide>(UnsignedWide(Wide(a)) * UnsignedWide(Wide(b))));
+  });
   check_binary<T, T>("mul.hi" + t, [=](T a, T b) {
     if constexpr (std::is_signed_v<T>) return low<T>((Wide(a) * b) >> bits);
     return low<T>(static_cast<Wide>((UnsignedWide(a) * UnsignedWide(b)) >> bits));

@@ -219,7 +219,7 @@ TEST_CASE("deep nesting is refused rather than followed") {
                           return s;
                         }() +
                         ", 1, 1;"),
-                 {"nested too deeply"});
+                 {"line 10; error"});
 }
 
 TEST_CASE("sizes that overflow are refused") {

@@ -35,7 +35,7 @@ bool has_epilogue(const Gemm& problem) {
 }
 
 double accumulation_error(const Dot& dot, std::size_t terms) {
-  return static_cast<double>(terms) * kUnitRoundoff * dot.magnitude;
+  return static_cast<double>(terms) * rounding_error(dot.magnitude);
 }
 
 /// Writes what element (row, col) of a product with `terms` terms should be after the epilogue.

@@ -1,136 +1,296 @@
-// gemm: every tile edge, layout and epilogue against a double-precision product.
-#include "tests/templates/products.hpp"
+// gemm: every tile at its edges, every epilogue, both layouts, and what its results may depend on.
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "tests/support/shapes.hpp"
+#include "tests/templates/product.hpp"
 
 namespace ptxmill::test {
 namespace {
 
-constexpr const char* any_size = R"("n": "dynamic", "k": "dynamic")";
+constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
 
-std::string fixed(std::int64_t n, std::int64_t k) {
-  return fmt::format(R"("n": {}, "k": {})", n, k);
+/// A tile that the spec may ask for: its side, and the k that it takes in at once.
+struct Tile {
+  const char* name;
+  std::int64_t side, depth;
+};
+constexpr std::array<Tile, 3> tiles = {{{"large", 128, 16}, {"medium", 64, 32}, {"small", 32, 32}}};
+
+std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
+                  const std::string& tile = "auto") {
+  return product_entry("gemm", dims, options, fmt::format(R"(, "tile": "{}")", tile));
 }
 
-TEST_CASE_FIXTURE(ProductFixture, "gemm: sizes around the tiles, both layouts") {
-  for (const char* layout : {"out_in", "in_out"}) {
-    const Product product{.layout = layout};
-    const GeneratedLibrary generated(device(), product.spec("gemm", any_size));
-    const rt::Kernel kernel = generated.kernel("k");
-    for (const std::int64_t m : {1, 2, 31, 32, 33, 63, 64, 65})
-      for (const std::int64_t n : {1, 3, 32, 33, 64, 68})
-        for (const std::int64_t k : {1, 7, 32, 36}) check(kernel, product, m, n, k);
-    for (const std::int64_t k : {127, 128, 129, 256, 260, 515}) check(kernel, product, 5, 36, k);
-  }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemm: small integers are exact") {
-  for (const char* layout : {"out_in", "in_out"}) {
-    const Product product{.layout = layout, .bias = true, .residual = true};
-    const GeneratedLibrary generated(device(), product.spec("gemm", any_size));
-    for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{
-             {17, 40, 300}, {33, 35, 129}, {70, 64, 64}, {1, 128, 260}})
-      check(generated.kernel("k"), product, m, n, k, Inputs::small_integers);
-  }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemm: every epilogue") {
-  for (const char* activation : {"none", "relu", "gelu", "gelu_tanh", "silu"})
-    for (const bool bias : {false, true})
-      for (const bool residual : {false, true}) {
-        const Product product{.activation = activation,
-                              .bias = bias,
-                              .residual = residual,
-                              .alpha = bias ? 0.5f : 1.f};
-        const GeneratedLibrary generated(device(), product.spec("gemm", any_size));
-        check(generated.kernel("k"), product, 37, 44, 36);
-        check(generated.kernel("k"), product, 9, 33, 35);
-      }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemm: random shapes, static and dynamic") {
-  const Product product{.bias = true};
-  const GeneratedLibrary dynamic(device(), product.spec("gemm", any_size));
-  for (int i = 0; i < 24; ++i) {
-    const std::int64_t m = random_size(random, 300), n = random_size(random, 300),
-                       k = random_size(random, 700);
-    const std::vector<float> result =
-        check(dynamic.kernel("k"), product, m, n, k, inputs_of_case(i));
-    if (i % 4 != 0) continue;
-    const GeneratedLibrary specialised(device(), product.spec("gemm", fixed(n, k)));
-    check(specialised.kernel("k"), product, m, n, k, inputs_of_case(i));
-  }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemm: the models' shapes, by all forms") {
-  const Product product{};
-  const std::vector<std::array<std::int64_t, 3>> shapes{
-      {1500, 1152, 384}, {1500, 384, 384},   {1500, 1536, 384}, {1500, 384, 1536},
-      {4500, 1536, 384}, {1500, 5120, 1280}, {2048, 2048, 2048}};
-  for (const auto& [m, n, k] : shapes) {
-    const GeneratedLibrary specialised(device(), product.spec("gemm", fixed(n, k)));
-    check(specialised.kernel("k"), product, m, n, k);
-    const GeneratedLibrary dynamic(device(), product.spec("gemm", any_size));
-    check(dynamic.kernel("k"), product, m, n, k, Inputs::small_integers);
-  }
-}
-
-TEST_CASE_FIXTURE(ProductFixture,
-                  "gemm: the same bits on every run, and for a row whatever the others") {
-  const Product product{};
-  const GeneratedLibrary generated(device(), product.spec("gemm", any_size));
-  const std::int64_t m = 70, n = 48, k = 300;
-  const std::vector<float> a = draw(random, static_cast<std::size_t>(m * k)),
-                           w = draw(random, static_cast<std::size_t>(n * k));
-  const GuardedTensor a_in = input(a, {m, k}), w_in = input(w, {n, k}), out = output({m, n}),
-                      again = output({m, n}), alone = output({1, n});
-  const rt::Kernel kernel = generated.kernel("k");
-  kernel.launch(stream, {{"m", m}, {"n", n}, {"k", k}}, a_in.tensor(), w_in.tensor(), out.tensor());
-  const std::vector<float> first = out.read();
-  for (int i = 0; i < 3; ++i) {
-    kernel.launch(stream, {{"m", m}, {"n", n}, {"k", k}}, a_in.tensor(), w_in.tensor(),
-                  again.tensor());
-    CHECK(compare_bits(again.read(), first));
-  }
-  for (const std::int64_t row : {0, 33, 69}) {
-    kernel.launch(stream, {{"m", 1}, {"n", n}, {"k", k}}, a_in.tensor().slice(0, row, row + 1),
-                  w_in.tensor(), alone.tensor());
-    CHECK(compare_bits(alone.read(),
-                       std::vector<float>(first.begin() + row * n, first.begin() + (row + 1) * n)));
-  }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemm: the result may be the residual; no rows is no launch") {
-  const Product product{.residual = true};
-  const GeneratedLibrary generated(device(), product.spec("gemm", any_size));
-  const std::vector<float> a = draw(random, 33 * 20, Inputs::small_integers),
-                           w = draw(random, 40 * 20, Inputs::small_integers);
-  const std::vector<float> residual = draw(random, 33 * 40, Inputs::small_integers);
-  const GuardedTensor a_in = input(a, {33, 20}), w_in = input(w, {40, 20}),
-                      both = input(residual, {33, 40});
-  generated.kernel("k").launch(stream, {{"m", 33}, {"n", 40}, {"k", 20}}, a_in.tensor(),
-                               w_in.tensor(), both.tensor(), both.tensor());
-  reference::Gemm problem;
-  problem.m = 33, problem.n = 40, problem.k = 20, problem.residual = residual;
-  const reference::Expected expected = reference::expect_gemm(problem, a, w);
-  const std::vector<float> result = both.read();
-  CHECK(compare_bits(result, std::vector<float>(expected.value.begin(), expected.value.end())));
-  CHECK_NOTHROW(generated.kernel("k").launch(stream, {{"m", 0}, {"n", 40}, {"k", 20}},
-                                             a_in.tensor(), w_in.tensor(), both.tensor(),
-                                             both.tensor()));
-  CHECK(compare_bits(both.read(), result));
-}
-
-TEST_CASE("gemm: what the spec reader accepts and refuses") {
-  const auto problems = [](const std::string& fields) {
-    return problems_of(R"({"name": "k", "template": "gemm", "dtype": "f32")" + fields + "}");
+/// The rows `first` to `last` of a product on their own.
+Product rows_of(Product p, std::int64_t first, std::int64_t last) {
+  const auto cut = [&](std::vector<float>& v, std::int64_t width) {
+    if (!v.empty()) v = {v.begin() + first * width, v.begin() + last * width};
   };
-  CHECK(problems(R"(, "n": 1, "k": 1)").empty());
-  CHECK(problems(R"(, "n": 1)").find("\"k\" is missing") != std::string::npos);
-  CHECK(problems(R"(, "n": 0, "k": 1)").find("/kernels/0/n: expected") != std::string::npos);
-  CHECK(problems(R"(, "n": 1, "k": 1, "layout": "inout")").find("did you mean \"in_out\"?") !=
-        std::string::npos);
-  CHECK(problems(R"(, "n": 1, "k": 1, "activation": "tanh")")
-            .find("/kernels/0/activation: expected one of") != std::string::npos);
+  cut(p.a, p.k);
+  cut(p.residual, p.n);
+  p.m = last - first;
+  return p;
 }
+
+class GemmFixture : public ProductFixture {
+ public:
+  /// Runs the product unless it is left to hardware.
+  void check_within_budget(const rt::Kernel& kernel, const Product& p, const Tile& tile) {
+    if (budget.allows(p.name("gemm"), p.cost(tile.side, tile.side, tile.depth))) check(kernel, p);
+  }
+
+  Random random = random_for("gemm");
+  CaseBudget budget{80'000'000, 700'000'000};
+};
 
 }  // namespace
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, each tile at its edges, with aligned and with other rows") {
+  for (const Tile& tile : tiles)
+    for (const char* layout : {"out_in", "in_out"}) {
+      const ProductOptions options{.layout = layout};
+      const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
+      const std::int64_t t = tile.side, d = tile.depth;
+      const std::array<std::int64_t, 3> shapes[] = {
+          {1, 1, 1},         {2, 3, 2},         {t - 1, t + 1, 4},     {t, t, d},
+          {t + 1, t - 1, d}, {t, t, 2 * d},     {t + 1, t + 4, d + 4}, {t - 1, t - 4, 3 * d - 4},
+          {7, t, d - 1},     {t, 7, d + 1},     {t + 1, t + 1, 97},    {1, 2 * t + 4, 2 * d + 4},
+          {2 * t + 1, 4, 4}, {2, 31, 5 * d + 3}};
+      int index = 0;
+      for (const auto& [m, n, k] : shapes)
+        check_within_budget(library.kernel("p"),
+                            {random, m, n, k, options, inputs_of_case(index++)}, tile);
+    }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, edge sizes against each other") {
+  const ProductOptions options;
+  const GeneratedLibrary library(device(), entry(options));
+  const Tile smallest = tiles[2];
+  const auto sizes = edge_sizes({32, 64, 128});
+  int index = 0;
+  for (const std::int64_t m : sizes)
+    for (const std::int64_t n : sizes) {
+      const std::int64_t k = sizes[static_cast<std::size_t>(index * 7 + 3) % sizes.size()];
+      check_within_budget(library.kernel("p"), {random, m, n, k, options, inputs_of_case(index++)},
+                          smallest);
+    }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, random shapes") {
+  for (const char* layout : {"out_in", "in_out"}) {
+    const ProductOptions options{.layout = layout, .bias = true};
+    const GeneratedLibrary library(device(), entry(options));
+    for (int i = 0; i < 40; ++i) {
+      const std::int64_t m = random_size(random, 700), n = random_size(random, 700);
+      const std::int64_t k = random_size(random, 900);
+      const bool aligned = i % 2 == 0;
+      const auto align = [&](std::int64_t x) { return aligned ? (x + 3) / 4 * 4 : x; };
+      check_within_budget(library.kernel("p"),
+                          {random, m, align(n), align(k), options, inputs_of_case(i)}, tiles[2]);
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, every epilogue, static and dynamic dimensions") {
+  std::string entries;
+  std::vector<std::pair<std::string, Product>> cases;
+  for (const char* activation : {"none", "relu", "gelu", "gelu_tanh", "silu"})
+    for (const bool bias : {false, true})
+      for (const bool residual : {false, true})
+        for (const float alpha : {1.f, -0.375f}) {
+          const auto index = static_cast<int>(cases.size());
+          const ProductOptions options{.layout = index % 2 == 0 ? "out_in" : "in_out",
+                                       .activation = activation,
+                                       .bias = bias,
+                                       .residual = residual,
+                                       .alpha = alpha};
+          // Neither multiples of a tile; every third kernel has rows that are not aligned.
+          const std::int64_t n = index % 3 == 2 ? 35 : 36, k = index % 3 == 2 ? 21 : 20;
+          const std::string dims =
+              index % 4 < 2 ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
+          const std::string name = fmt::format("p{}", index);
+          entries += (index > 0 ? ",\n" : "") +
+                     product_entry("gemm", dims, options, R"(, "tile": "small")", name);
+          cases.emplace_back(name, Product(random, 33, n, k, options, inputs_of_case(index)));
+        }
+  const GeneratedLibrary library(device(), entries);
+  for (const auto& [name, product] : cases) check(library.kernel(name), product);
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, an activation and a residual in every tile") {
+  const ProductOptions options{.activation = "gelu", .bias = true, .residual = true, .alpha = 0.5f};
+  for (const Tile& tile : tiles)
+    for (const bool fixed : {false, true}) {
+      const std::int64_t n = tile.side + 4, k = tile.depth + 4;
+      const std::string dims = fixed ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
+      const GeneratedLibrary library(device(), entry(options, dims, tile.name));
+      check(library.kernel("p"), {random, tile.side + 1, n, k, options});
+    }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, all dimensions fixed, whole tiles and not") {
+  for (const auto& [m, n, k] :
+       {std::array{64, 64, 64}, std::array{33, 40, 1}, std::array{1, 1, 1}, std::array{65, 31, 33}})
+    for (const char* layout : {"out_in", "in_out"}) {
+      const ProductOptions options{.layout = layout, .residual = true};
+      const std::string dims = fmt::format(R"("m": {}, "n": {}, "k": {})", m, n, k);
+      const GeneratedLibrary library(device(), entry(options, dims));
+      check(library.kernel("p"), {random, m, n, k, options});
+    }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, the residual's tensor takes the result") {
+  const ProductOptions options{.bias = true, .residual = true};
+  for (const char* tile : {"large", "medium", "small"}) {
+    const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile));
+    check(library.kernel("p"), {random, 131, 36, 20, options, Inputs::small_integers}, true);
+    check(library.kernel("p"), {random, 65, 35, 7, options}, true);
+  }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, no rows are a success that writes nothing") {
+  const GeneratedLibrary library(device(), entry({.bias = true}));
+  const Product p(random, 0, 36, 20, {.bias = true});
+  CHECK(run(library.kernel("p"), p).empty());
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, the forms take over where a launch has tiles enough") {
+  // One k, so that many tiles cost little; n is fixed, so that m decides.
+  const ProductOptions options;
+  const GeneratedLibrary library(device(), entry(options, R"("n": 1030, "k": 4)"));
+  for (const char* form : {"large", "medium", "small"})
+    CHECK(library.ptx(fmt::format("p__{}", form)).find("fma.rn.f32") != std::string::npos);
+  // 17 x 8 medium tiles are the first to fill 132 multiprocessors, 9 x 30 large ones 264.
+  for (const std::int64_t m : {448, 449, 512}) {
+    const Product p(random, m, 1030, 4, options, Inputs::small_integers);
+    if (budget.allows(p.name("gemm"), p.cost(64, 64, 32))) check(library.kernel("p"), p);
+  }
+  for (const std::int64_t m : {3712, 3713}) {
+    const Product p(random, m, 1030, 4, options, Inputs::small_integers);
+    if (budget.allows(p.name("gemm"), p.cost(128, 128, 16))) check(library.kernel("p"), p);
+  }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, a row is the same in any company, and every time") {
+  const ProductOptions options{.bias = true};
+  const std::int64_t n = 68, k = 300;
+  for (const Tile& tile : tiles) {
+    CAPTURE(tile.name);
+    const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
+    const Product p(random, tile.side + 3, n, k, options);
+    const auto whole = run(library.kernel("p"), p);
+    CHECK(compare_bits(run(library.kernel("p"), p), whole));
+    for (const std::int64_t row : {std::int64_t{0}, tile.side - 1, tile.side + 2}) {
+      const auto alone = run(library.kernel("p"), rows_of(p, row, row + 1));
+      const std::vector<float> same(whole.begin() + row * n, whole.begin() + (row + 1) * n);
+      CHECK(compare_bits(alone, same));
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, every tile and form gives the same bits") {
+  // Up to 128 products make one chain in every tile. A last product of zeros changes no sum, and
+  // makes rows that are aligned of those that are not.
+  const std::int64_t n = 40, k = 99;
+  const ProductOptions options{.bias = true};
+  const Product p(random, 37, n, k, options);
+  Product longer = p;
+  longer.k = k + 1;
+  const auto add_zeros = [&](std::vector<float>& v, std::int64_t rows) {
+    std::vector<float> wide;
+    for (std::int64_t row = 0; row < rows; ++row) {
+      wide.insert(wide.end(), v.begin() + row * k, v.begin() + (row + 1) * k);
+      wide.push_back(0);
+    }
+    v = wide;
+  };
+  add_zeros(longer.a, p.m);
+  add_zeros(longer.w, n);
+  std::vector<float> first;
+  for (const Tile& tile : tiles)
+    for (const char* dims : {dynamic_dims.c_str(), R"("m": 37, "n": 40, "k": "dynamic")"}) {
+      const GeneratedLibrary library(device(), entry(options, dims, tile.name));
+      for (const Product* product : {&p, &longer}) {
+        const auto result = run(library.kernel("p"), *product);
+        if (first.empty()) first = result;
+        CHECK(compare_bits(result, first));
+      }
+    }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, what is not finite stays in its row and column") {
+  const std::int64_t n = 36, k = 20;
+  for (const char* layout : {"out_in", "in_out"})
+    for (const Tile& tile : tiles) {
+      const ProductOptions options{.layout = layout};
+      const std::int64_t m = tile.side + 2;
+      const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
+      Product p(random, m, n, k, options, Inputs::small_integers);
+      // The last row and column: what lies beyond the matrix is read from there.
+      for (std::int64_t i = 0; i < k; ++i) p.a[static_cast<std::size_t>((m - 1) * k + i)] = nan;
+      const auto at_w = [&](std::int64_t col, std::int64_t i) {
+        return static_cast<std::size_t>(p.options.is_out_in() ? col * k + i : i * n + col);
+      };
+      p.w[at_w(n - 1, 0)] = infinity;
+      for (std::int64_t row = 0; row < m; ++row) p.a[static_cast<std::size_t>(row * k)] = 1;
+      p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
+      auto expected = p.expected();
+      const auto result = run(library.kernel("p"), p);
+      for (std::int64_t row = 0; row < m; ++row)
+        for (std::int64_t col = 0; col < n; ++col) {
+          const auto at = static_cast<std::size_t>(row * n + col);
+          if (row == m - 1)
+            REQUIRE(std::isnan(result[at]));
+          else if (col == n - 1)
+            REQUIRE(result[at] == infinity);
+          else
+            REQUIRE(result[at] == expected.value[at]);
+        }
+    }
+}
+
+TEST_CASE_FIXTURE(GemmFixture, "gemm, model shapes") {
+  for (const ModelShape& model : model_shapes()) {
+    if (model.d_model > 1280) continue;
+    const std::int64_t d = model.d_model, f = model.ffn_dim;
+    for (const auto& [n, k, activation] : {std::tuple{3 * d, d, "none"}, std::tuple{d, d, "none"},
+                                           std::tuple{f, d, "gelu"}, std::tuple{d, f, "none"}}) {
+      const ProductOptions options{.activation = activation, .bias = true, .residual = n == d};
+      const GeneratedLibrary library(device(),
+                                     entry(options, fmt::format(R"("n": {}, "k": {})", n, k)));
+      for (const std::int64_t m : {1, 7, 100, 1500}) {
+        if (!budget.allows(fmt::format("gemm {} {}x{}x{}", model.name, m, n, k),
+                           static_cast<std::uint64_t>((m + 31) / 32 * 32 * n * k)))
+          continue;
+        check(library.kernel("p"), {random, m, n, k, options});
+      }
+    }
+  }
+}
+
+TEST_CASE("gemm, the smallest spec, and refused ones") {
+  CHECK(problems_of(R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 1, "k": 1})") == "");
+  for (
+      const char* e :
+      {R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4, "k": 0})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4, "k": 4, "layout": "out-in"})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4, "k": 4, "activation": "gelu_erf"})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4, "k": 4, "alpha": 1e39})",
+       R"({"name": "p", "template": "gemm", "dtype": "f16", "n": 4, "k": 4})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": "any", "k": 4})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4, "k": 4, "residul": true})",
+       R"({"name": "p", "template": "gemm", "dtype": "f32", "n": 4, "k": 4, "bias": 1})"})
+    MESSAGE(problems_of(e));
+}
+
 }  // namespace ptxmill::test

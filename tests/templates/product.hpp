@@ -42,8 +42,8 @@ struct ProductOptions {
 inline std::string product_entry(const std::string& family, const std::string& dims,
                                  const ProductOptions& options, const std::string& more = "",
                                  const std::string& name = "p") {
-  return fmt::format(R"({{"name": "{}", "template": "{}", "dtype": "f32", {}, {}{}}})", name, family,
-                     dims, options.json(), more);
+  return fmt::format(R"({{"name": "{}", "template": "{}", "dtype": "f32", {}, {}{}}})", name,
+                     family, dims, options.json(), more);
 }
 
 inline const std::string dynamic_dims = R"("n": "dynamic", "k": "dynamic")";
@@ -58,7 +58,9 @@ struct Product {
   Product(Random& random, std::int64_t rows, std::int64_t cols, std::int64_t depth,
           ProductOptions with, Inputs drawn = Inputs::normal)
       : m(rows), n(cols), k(depth), options(std::move(with)), inputs(drawn) {
-    const auto count = [](std::int64_t x, std::int64_t y) { return static_cast<std::size_t>(x * y); };
+    const auto count = [](std::int64_t x, std::int64_t y) {
+      return static_cast<std::size_t>(x * y);
+    };
     a = draw(random, count(m, k), inputs);
     w = draw(random, count(n, k), inputs);
     if (options.bias) bias = draw(random, count(n, 1), inputs);
@@ -91,8 +93,8 @@ struct Product {
     p.m = static_cast<std::size_t>(m);
     p.n = static_cast<std::size_t>(n);
     p.k = static_cast<std::size_t>(k);
-    p.layout = options.is_out_in() ? reference::WeightLayout::out_in
-                                   : reference::WeightLayout::in_out;
+    p.layout =
+        options.is_out_in() ? reference::WeightLayout::out_in : reference::WeightLayout::in_out;
     p.alpha = options.alpha;
     p.bias = bias;
     p.residual = residual;
