@@ -72,7 +72,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     if (!keys_.back().insert(v).second) problems_.add(at, pointer(), "this key stands twice");
     return true;
   }
-  bool parse_error(std::size_t byte, const std::string&,
+  bool parse_error(std::size_t byte, const std::string& token,
                    const nlohmann::detail::exception& e) override {
     std::string what = e.what();
     // nlohmann's text ends in what was wrong; what stands before it repeats position and id.
@@ -80,7 +80,12 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
       what = what.substr(colon);
     else if (const auto id = what.find("] "); id != what.npos)
       what = what.substr(id + 2);
-    problems_.add(position(byte == 0 ? 0 : byte - 1), "", printable(what));
+    // `byte` counts what was read, up to the character that is wrong; a whole string or number that
+    // is out of place is named by its start.
+    std::size_t read = byte == 0 ? 0 : byte - 1;
+    for (const char* unexpected : {"unexpected string literal", "unexpected number literal"})
+      if (what.find(unexpected) != what.npos && token.size() <= byte) read = byte - token.size();
+    problems_.add(position(read), "", printable(what));
     return false;
   }
 
@@ -204,7 +209,8 @@ std::string Node::describe() const {
       return text.find_first_of(".e") == text.npos ? text + ".0" : text;
     }
     case Kind::string: return json_text(string);
-    case Kind::array: return "an array";
+    case Kind::array:
+      return items.empty() ? "an empty array" : fmt::format("an array of {}", items.size());
     case Kind::object: return "an object";
   }
   return {};

@@ -30,13 +30,12 @@ Var<ptx::f32> reduce_block(Emitter& k, const std::string& name, Reduction op, co
 class CompensatedSum {
  public:
   CompensatedSum(Emitter& k, const std::string& name)
-      : k_(k), sum_(k.var<ptx::f32>(name, 0.f)), errors_(k.var<ptx::f32>(name + "_errors", 0.f)) {}
+      : sum_(k.var<ptx::f32>(name, 0.f)), errors_(k.var<ptx::f32>(name + "_errors", 0.f)) {}
   void add(const F32& term);
   void multiply(const F32& factor);
   F32 total() const { return sum_ + errors_; }
 
  private:
-  Emitter& k_;
   Var<ptx::f32> sum_, errors_;
 };
 

@@ -233,6 +233,7 @@ TEST_CASE_FIXTURE(LaunchFixture, "launch: workspace from the stream, once, and f
   through.launch(own, {{"n", 1000}}, x, out);
   through.launch(own, {{"n", 10}}, x, out);
   CHECK(counters().allocations == 0);
+  own.synchronize();
   const Tensor memory = poisoned(1000), small = poisoned(999);
   through.launch(stream, {{"n", 1000}}, x, out, Workspace{memory, Tensor()});
   CHECK(memory.to_host<float>(stream) == counting(1000));

@@ -203,8 +203,8 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, every tile and form gives the same bits") 
   const std::int64_t n = 40, k = 99;
   const ProductOptions options{.bias = true};
   const Product p(random, 37, n, k, options);
-  Product longer = p;
-  longer.k = k + 1;
+  Product aligned = p;
+  aligned.k = k + 1;
   const auto add_zeros = [&](std::vector<float>& v, std::int64_t rows) {
     std::vector<float> wide;
     for (std::int64_t row = 0; row < rows; ++row) {
@@ -213,13 +213,13 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, every tile and form gives the same bits") 
     }
     v = wide;
   };
-  add_zeros(longer.a, p.m);
-  add_zeros(longer.w, n);
+  add_zeros(aligned.a, p.m);
+  add_zeros(aligned.w, n);
   std::vector<float> first;
   for (const Tile& tile : tiles)
     for (const char* dims : {dynamic_dims.c_str(), R"("m": 37, "n": 40, "k": "dynamic")"}) {
       const GeneratedLibrary library(device(), entry(options, dims, tile.name));
-      for (const Product* product : {&p, &longer}) {
+      for (const Product* product : std::array<const Product*, 2>{&p, &aligned}) {
         const auto result = run(library.kernel("p"), *product);
         if (first.empty()) first = result;
         CHECK(compare_bits(result, first));

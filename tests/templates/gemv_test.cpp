@@ -1,52 +1,170 @@
-// gemv: a product of one row, in both layouts and with every epilogue.
-#include "tests/templates/products.hpp"
+// gemv: the product with one row, at the edges of its rounds and rows, in every form.
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/shapes.hpp"
+#include "tests/templates/product.hpp"
 
 namespace ptxmill::test {
 namespace {
 
-constexpr const char* any_size = R"("n": "dynamic", "k": "dynamic")";
+constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
 
-TEST_CASE_FIXTURE(ProductFixture, "gemv: sizes around what a warp and a CTA read, both layouts") {
-  for (const char* layout : {"out_in", "in_out"}) {
-    const Product product{.layout = layout};
-    const GeneratedLibrary generated(device(), product.spec("gemv", any_size));
-    for (const std::int64_t n : {1, 2, 3, 7, 8, 9, 31, 32, 33, 127, 128, 130})
-      for (const std::int64_t k : {1, 3, 4, 31, 32, 127, 128, 129, 512, 1021})
-        check(generated.kernel("k"), product, 0, n, k);
+std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims) {
+  return product_entry("gemv", dims, options);
+}
+
+class GemvFixture : public ProductFixture {
+ public:
+  Product draw_product(std::int64_t n, std::int64_t k, const ProductOptions& options,
+                       Inputs inputs = Inputs::normal) {
+    return {random, 1, n, k, options, inputs};
   }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemv: small integers are exact, and every epilogue holds") {
-  for (const char* layout : {"out_in", "in_out"})
-    for (const char* activation : {"none", "relu", "gelu", "gelu_tanh", "silu"}) {
-      const Product product{
-          .layout = layout, .activation = activation, .bias = true, .residual = true, .alpha = 2};
-      const GeneratedLibrary generated(device(), product.spec("gemv", any_size));
-      check(generated.kernel("k"), product, 0, 97, 260);
-      check(generated.kernel("k"), product, 0, 64, 333, Inputs::small_integers);
-    }
-}
-
-TEST_CASE_FIXTURE(ProductFixture, "gemv: the models' shapes, static and dynamic") {
-  for (const char* layout : {"out_in", "in_out"}) {
-    const Product product{.layout = layout};
-    for (const auto& [n, k] : std::vector<std::pair<std::int64_t, std::int64_t>>{
-             {384, 384}, {1536, 384}, {384, 1536}, {2048, 8192}, {51865, 384}}) {
-      const GeneratedLibrary dynamic(device(), product.spec("gemv", any_size));
-      check(dynamic.kernel("k"), product, 0, n, k);
-      const GeneratedLibrary specialised(
-          device(), product.spec("gemv", fmt::format(R"("n": {}, "k": {})", n, k)));
-      check(specialised.kernel("k"), product, 0, n, k);
-    }
+  void check_within_budget(const rt::Kernel& kernel, const Product& p) {
+    if (budget.allows(p.name("gemv"), p.cost(1, 1, 1))) check(kernel, p);
   }
-}
 
-TEST_CASE("gemv: what the spec reader accepts and refuses") {
-  CHECK(
-      problems_of(R"({"name": "k", "template": "gemv", "dtype": "f32", "n": 1, "k": 1})").empty());
-  CHECK(problems_of(R"({"name": "k", "template": "gemv", "dtype": "f32", "n": 1, "k": 1, "m": 1})")
-            .find("/kernels/0/m: unknown key") != std::string::npos);
-}
+  Random random = random_for("gemv");
+  CaseBudget budget{8'000'000, 120'000'000};
+};
 
 }  // namespace
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, the edges of rounds, of warps and of CTAs") {
+  // A round of the loop takes 6 x 128 or 6 x 32 of k, or with split rows 6 x 512.
+  const std::int64_t depths[] = {1,   2,   3,   4,   31,   32,   33,   127,  128,  132,  191, 192,
+                                 193, 764, 768, 772, 1024, 1028, 1531, 1536, 3068, 3072, 3076};
+  const std::int64_t widths[] = {1, 2, 3, 4, 5, 31, 32, 33, 36, 61};
+  for (const char* layout : {"out_in", "in_out"}) {
+    const ProductOptions options{.layout = layout};
+    const GeneratedLibrary library(device(), entry(options));
+    int index = 0;
+    for (const std::int64_t k : depths)
+      for (const std::int64_t n : widths)
+        check_within_budget(library.kernel("p"),
+                            draw_product(n, k, options, inputs_of_case(index++)));
+  }
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, rows enough for a warp each, and one fewer") {
+  const ProductOptions options{.bias = true};
+  const GeneratedLibrary library(device(), entry(options));
+  for (const std::int64_t n : {1055, 1056, 1057, 1058, 1060})
+    for (const std::int64_t k : {1024, 1028})
+      check_within_budget(library.kernel("p"), draw_product(n, k, options));
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, fixed dimensions") {
+  for (const auto& [n, k] :
+       {std::pair{1, 1}, std::pair{4, 384}, std::pair{7, 768}, std::pair{33, 772},
+        std::pair{36, 1300}, std::pair{5, 3000}, std::pair{35, 193}})
+    for (const char* layout : {"out_in", "in_out"}) {
+      const ProductOptions options{.layout = layout, .residual = true};
+      const GeneratedLibrary library(device(),
+                                     entry(options, fmt::format(R"("n": {}, "k": {})", n, k)));
+      check(library.kernel("p"), draw_product(n, k, options));
+      check(library.kernel("p"), draw_product(n, k, options, Inputs::small_integers));
+    }
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, random shapes") {
+  for (const char* layout : {"out_in", "in_out"}) {
+    const ProductOptions options{.layout = layout, .bias = true};
+    const GeneratedLibrary library(device(), entry(options));
+    for (int i = 0; i < 40; ++i) {
+      const auto align = [&](std::int64_t x) { return i % 2 == 0 ? (x + 3) / 4 * 4 : x; };
+      const std::int64_t n = align(random_size(random, 3000));
+      const std::int64_t k = align(random_size(random, 9000));
+      check_within_budget(library.kernel("p"), draw_product(n, k, options, inputs_of_case(i)));
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, every epilogue") {
+  std::string entries;
+  std::vector<std::pair<std::string, Product>> cases;
+  for (const char* activation : {"none", "relu", "gelu", "gelu_tanh", "silu"})
+    for (const bool bias : {false, true})
+      for (const bool residual : {false, true})
+        for (const float alpha : {1.f, -0.375f}) {
+          const auto index = static_cast<int>(cases.size());
+          const ProductOptions options{.layout = index % 2 == 0 ? "out_in" : "in_out",
+                                       .activation = activation,
+                                       .bias = bias,
+                                       .residual = residual,
+                                       .alpha = alpha};
+          const std::string dims = index % 4 < 2 ? R"("n": 37, "k": 1100)" : dynamic_dims;
+          const std::string name = fmt::format("p{}", index);
+          entries += (index > 0 ? ",\n" : "") + product_entry("gemv", dims, options, "", name);
+          cases.emplace_back(name, draw_product(37, 1100, options, inputs_of_case(index)));
+        }
+  const GeneratedLibrary library(device(), entries);
+  for (const auto& [name, product] : cases) check(library.kernel(name), product);
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, in the residual's place, and every time the same") {
+  for (const char* layout : {"out_in", "in_out"}) {
+    const ProductOptions options{.layout = layout, .bias = true, .residual = true};
+    const GeneratedLibrary library(device(), entry(options));
+    for (const auto& [n, k] : {std::pair{45, 1100}, std::pair{44, 300}, std::pair{3, 21}}) {
+      const Product p = draw_product(n, k, options);
+      check(library.kernel("p"), p, true);
+      const auto once = run(library.kernel("p"), p);
+      CHECK(compare_bits(run(library.kernel("p"), p), once));
+      CHECK(compare_bits(run(library.kernel("p"), p, true), once));
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, what is not finite stays in its row") {
+  for (const char* layout : {"out_in", "in_out"})
+    for (const auto& [n, k] : {std::pair{36, 1100}, std::pair{35, 1101}, std::pair{34, 20}}) {
+      const ProductOptions options{.layout = layout};
+      const GeneratedLibrary library(device(), entry(options));
+      Product p = draw_product(n, k, options, Inputs::small_integers);
+      const auto at = [&](std::int64_t row, std::int64_t i) -> float& {
+        return p.w[static_cast<std::size_t>(options.is_out_in() ? row * k + i : i * n + row)];
+      };
+      p.a[static_cast<std::size_t>(k - 1)] = 1;
+      at(n - 1, k - 1) = infinity;
+      at(0, k - 1) = nan;
+      const auto expected = p.expected();
+      const auto result = run(library.kernel("p"), p);
+      CHECK(std::isnan(result.front()));
+      CHECK(result.back() == infinity);
+      for (std::size_t i = 1; i + 1 < result.size(); ++i) REQUIRE(result[i] == expected.value[i]);
+    }
+}
+
+TEST_CASE_FIXTURE(GemvFixture, "gemv, model shapes") {
+  for (const ModelShape& model : model_shapes()) {
+    const std::int64_t d = model.d_model, f = model.ffn_dim;
+    for (const auto& [n, k] :
+         {std::pair{d, d}, std::pair{f, d}, std::pair{d, f}, std::pair{model.vocab, d}}) {
+      const ProductOptions options{.bias = n == f, .residual = n == d};
+      if (!budget.allows(fmt::format("gemv {} {}x{}", model.name, n, k),
+                         static_cast<std::uint64_t>(n * k)))
+        continue;
+      const GeneratedLibrary library(device(),
+                                     entry(options, fmt::format(R"("n": {}, "k": {})", n, k)));
+      check(library.kernel("p"), draw_product(n, k, options));
+    }
+  }
+}
+
+TEST_CASE("gemv, the smallest spec, and refused ones") {
+  CHECK(
+      problems_of(R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 1, "k": 1})").empty());
+  CHECK(problems_of(R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 0, "k": 1})") == "x");
+  CHECK(problems_of(
+            R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 1, "k": 1, "m": 2})") == "x");
+}
+
 }  // namespace ptxmill::test
