@@ -276,7 +276,7 @@ void AttentionBody::accumulate() {
 }
 
 void AttentionBody::store_output() {
-  softmax_.finish();
+  k_.phase("sums of the rows", [&] { softmax_.finish(); });
   const HeadRows rows = rows_of("out_head", problem_.out, problem_.heads, q_len_, head_, 0);
   for (int i : unroll(Tile::rows)) {
     k_.phase("normalise and store row " + std::to_string(i), [&] {

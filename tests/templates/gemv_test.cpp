@@ -162,9 +162,10 @@ TEST_CASE_FIXTURE(GemvFixture, "gemv, model shapes") {
 TEST_CASE("gemv, the smallest spec, and refused ones") {
   CHECK(
       problems_of(R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 1, "k": 1})").empty());
-  CHECK(problems_of(R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 0, "k": 1})") == "x");
-  CHECK(problems_of(
-            R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 1, "k": 1, "m": 2})") == "x");
+  CHECK(problems_of(R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 0, "k": 1})")
+            .find("test.json:2:56: error: /kernels/0/n: expected an integer from 1") == 0);
+  CHECK(problems_of(R"({"name": "p", "template": "gemv", "dtype": "f32", "n": 1, "k": 1, "m": 2})")
+            .find("test.json:2:67: error: /kernels/0/m: unknown key") == 0);
 }
 
 }  // namespace ptxmill::test
