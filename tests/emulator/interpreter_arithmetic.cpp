@@ -46,7 +46,9 @@ T low(Wide v) {
 template <class D, class T, class F>
 void check_binary(const std::string& op, F expected) {
   CAPTURE(op);
-  const auto [a, b] = pairs(edges<T>(), edges<T>());
+  const auto operands = pairs(edges<T>(), edges<T>());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto d = evaluate<D>(op + " %d, %a, %b;", a, b);
   for (std::size_t i = 0; i < a.size(); ++i) {
     CAPTURE(+a[i]);
@@ -103,7 +105,9 @@ TEST_CASE_TEMPLATE("mul.wide keeps the whole product", T, std::uint16_t, std::in
 }
 
 TEST_CASE("mad, mad.hi, mad.wide and sad add their third operand") {
-  const auto [a, b] = pairs(edges<std::int32_t>(), edges<std::int32_t>());
+  const auto operands = pairs(edges<std::int32_t>(), edges<std::int32_t>());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   std::vector<std::int32_t> c(a.size(), 1000);
   std::vector<std::int64_t> c64(a.size(), -5);
   const auto lo = evaluate<std::int32_t>("mad.lo.s32 %d, %a, %b, %c;", a, b, c);
@@ -139,7 +143,9 @@ TEST_CASE("add.sat and sub.sat clamp to s32") {
 }
 
 TEST_CASE("carries chain through a 128-bit sum, difference and product") {
-  const auto [a, b] = pairs(edges<std::uint64_t>(), edges<std::uint64_t>());
+  const auto operands = pairs(edges<std::uint64_t>(), edges<std::uint64_t>());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto high_of = [&](const std::string& code) { return evaluate<std::uint64_t>(code, a, b); };
   // The upper halves of (a:b) + (b:a), (a:b) - (b:a), and a * b + (0:b).
   const auto sum = high_of(".reg .b64 %lo;\nadd.cc.u64 %lo, %b, %a;\naddc.u64 %d, %a, %b;");
@@ -208,7 +214,9 @@ TEST_CASE_TEMPLATE("bfe and bfi follow the manual's pseudo-code", T, std::uint32
   std::vector<T> a;
   std::vector<std::uint32_t> pos, len;
   for (const T v : edges<T>()) {
-    const auto [p, l] = pairs(places, places);
+    const auto operands = pairs(places, places);
+    const auto& p = operands.first;
+    const auto& l = operands.second;
     for (std::size_t i = 0; i < p.size(); ++i)
       a.push_back(v), pos.push_back(p[i]), len.push_back(l[i]);
   }
@@ -259,7 +267,9 @@ TEST_CASE("logic of every width") {
 }
 
 TEST_CASE("lop3 evaluates its table bit by bit") {
-  const auto [a, b] = pairs(edges<std::uint32_t>(), edges<std::uint32_t>());
+  const auto operands = pairs(edges<std::uint32_t>(), edges<std::uint32_t>());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   std::vector<std::uint32_t> c(a.size());
   for (std::size_t i = 0; i < c.size(); ++i) c[i] = a[i] * 2654435761u + b[i];
   for (const int table : {0x00, 0x80, 0x96, 0xe8, 0xca, 0x1b, 0xff}) {
@@ -339,7 +349,9 @@ TEST_CASE("dp4a multiplies bytes of either sign") {
 }
 
 TEST_CASE("selp, setp with Boolean operators, set and slct") {
-  const auto [a, b] = pairs(edges<std::int32_t>(), edges<std::int32_t>());
+  const auto operands = pairs(edges<std::int32_t>(), edges<std::int32_t>());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto selected =
       evaluate<std::int32_t>("setp.lt.s32 %p, %a, %b;\nselp.s32 %d, %a, %b, %p;", a, b);
   const auto combined = evaluate<std::uint32_t>(
