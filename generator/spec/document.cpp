@@ -83,7 +83,8 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     // `byte` counts what was read, up to the character that is wrong; a whole string or number that
     // is out of place is named by its start.
     std::size_t read = byte == 0 ? 0 : byte - 1;
-    for (const char* unexpected : {"unexpected string literal", "unexpected number literal"})
+    for (const char* unexpected :
+         {"unexpected string literal", "unexpected number literal", "number overflow"})
       if (what.find(unexpected) != what.npos && token.size() <= byte) read = byte - token.size();
     problems_.add(position(read), "", printable(what));
     return false;

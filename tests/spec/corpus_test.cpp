@@ -106,7 +106,7 @@ TEST_CASE("shipped specs are accepted") {
 TEST_CASE("problems name the file") {
   spec::Problems problems("specs/mine.json");
   CHECK_FALSE(cli::read_spec("[]", {}, problems));
-  CHECK(problems.text() == "specs/mine.json:1:1: error: expected an object, got an array\n");
+  CHECK(problems.text() == "specs/mine.json:1:1: error: expected an object, got an empty array\n");
 }
 
 // Whatever is cut off or overwritten in a spec, the reader accepts it or says why not.

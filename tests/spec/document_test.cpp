@@ -1,6 +1,7 @@
 // The JSON document: positions, limits, words for messages.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 
@@ -56,11 +57,18 @@ TEST_CASE("values keep what they are") {
   CHECK(root.items[4].kind == Node::Kind::integer);
   CHECK(root.items[4].huge);
   CHECK(root.items[5].kind == Node::Kind::real);
-  const char* described[] = {
-      "null",  "true",     "-7",       "9223372036854775807", "an integer beyond 64 bits", "1.5",
-      "\"s\"", "an array", "an object"};
+  const char* described[] = {"null",
+                             "true",
+                             "-7",
+                             "9223372036854775807",
+                             "an integer beyond 64 bits",
+                             "1.5",
+                             "\"s\"",
+                             "an empty array",
+                             "an object"};
   for (std::size_t i = 0; i < std::size(described); ++i)
     CHECK(root.items[i].describe() == described[i]);
+  CHECK(parsed("[1, 2]").describe() == "an array of 2");
   CHECK(parsed("64.0").describe() == "64.0");
   CHECK(parsed("1e3").describe() == "1000.0");
   CHECK(parsed("1e300").describe() == "1e+300");
@@ -71,6 +79,22 @@ TEST_CASE("members are found by key") {
   REQUIRE(root.find("b") != nullptr);
   CHECK(root.find("b")->integer == 2);
   CHECK(root.find("c") == nullptr);
+}
+
+// The character that is wrong, or the start of what is out of place.
+TEST_CASE("a syntax error ends the reading, where it stands") {
+  const auto where = [](const std::string& text) {
+    const std::string all = problems_of(text);
+    CHECK(std::count(all.begin(), all.end(), '\n') == 1);
+    return all.substr(5, all.find(':', 7) - 5);
+  };
+  CHECK(where("{\n  \"a\": 1\n  \"b\": 2\n}") == "3:3");
+  CHECK(where("[1, 2 34]") == "1:7");
+  CHECK(where("[1, 2,]") == "1:7");
+  CHECK(where("[1,\n2") == "2:2");
+  CHECK(where("[\"ab\tc\"]") == "1:5");
+  CHECK(where("[1e999]") == "1:2");
+  CHECK(where("[] []") == "1:4");
 }
 
 TEST_CASE("nesting goes to 64") {
