@@ -272,7 +272,8 @@ void Gemm::store_rows(Emitter& k, const Parts& p, const Extent& first, int rows)
         const Shared at = from + row * pitch(p.stages.tile);
         for (int i : unroll(count)) {
           std::vector<F32> sums = load_shared(k, at + i * apart * pitch(p.stages.tile), width);
-          k.store_vector(k.ptr(out) + elements[i], apply(k, epilogue, sums, added, last[i]));
+          const std::vector<F32> results = apply(k, epilogue, sums, added, last[i]);
+          k.store_vector(k.ptr(out) + elements[i], results);
         }
         row += count * apart;
       };

@@ -98,7 +98,8 @@ void Gemv::store(Emitter& k, const U32& element, const F32& sum) const {
   std::vector<F32> added, last;
   if (epilogue.bias) added.push_back(k.load(k.ptr(bias) + element));
   if (epilogue.residual) last.push_back(k.load(k.ptr(residual) + element));
-  k.store(k.ptr(out) + element, apply(k, epilogue, {sum}, added, last)[0]);
+  const F32 result = apply(k, epilogue, {sum}, added, last)[0];
+  k.store(k.ptr(out) + element, result);
 }
 
 /// A thread's walk along k: sums of products of W's elements with x's.

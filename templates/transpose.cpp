@@ -179,7 +179,9 @@ void Transpose::emit(Emitter& k, const Form& form) const {
   const U64 matrix_size = k.let("matrix_size", k.mul_wide(r, c));
   k.for_range("matrix", k.ctaid_y(), k.dim(batch), k.nctaid_y(), [&](const U32& matrix) {
     const U64 start = k.let("start", matrix_size * k.cvt<ptx::u64>(matrix));
-    tile.turn(k.let("x_matrix", k.ptr(x) + start), k.let("out_matrix", k.ptr(out) + start));
+    const ElementPtr out_matrix = k.let("out_matrix", k.ptr(out) + start);
+    const ElementPtr x_matrix = k.let("x_matrix", k.ptr(x) + start);
+    tile.turn(x_matrix, out_matrix);
     // The next matrix's tile overwrites this one's.
     k.sync();
   });
