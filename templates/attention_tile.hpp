@@ -21,8 +21,9 @@ struct ColumnPiece {
 ///
 /// For 9 x 4 scores a lane makes 13 shared loads of 16 bytes and 144 multiply-adds. Each load is
 /// the same for lanes that differ in bit 0 (K, V) or in bit 1 (Q, weights), which halves the cycles
-/// that it takes, and so the multiply-adds are the limit. Nine rows and not eight: 72 queries a CTA
-/// make 126 CTAs of 1500 positions and 6 heads, one wave on 132 multiprocessors; 64 would make 144.
+/// that it takes: shared memory is busy for less time than the multiply-adds. Nine rows and not
+/// eight: 72 queries a CTA make 126 CTAs of 1500 positions and 6 heads, one wave on the 132
+/// multiprocessors of an H200, where 64 would make 144 and take over half as long again.
 struct AttentionTile {
   static constexpr int warps = 4, threads = 32 * warps;
   static constexpr int lanes = 16;

@@ -271,9 +271,9 @@ void Gemm::store_rows(Emitter& k, const Parts& p, const Extent& first, int rows)
         }
         const Shared at = from + row * pitch(p.stages.tile);
         for (int i : unroll(count)) {
-          std::vector<F32> sums = load_shared(k, at + i * apart * pitch(p.stages.tile), width);
-          const std::vector<F32> results = apply(k, epilogue, sums, added, last[i]);
-          k.store_vector(k.ptr(out) + elements[i], results);
+          const auto sums = load_shared(k, at + i * apart * pitch(p.stages.tile), width);
+          const auto values = apply(k, epilogue, sums, added, last[i]);
+          k.store_vector(k.ptr(out) + elements[i], values);
         }
         row += count * apart;
       };

@@ -98,8 +98,8 @@ void Gemv::store(Emitter& k, const U32& element, const F32& sum) const {
   std::vector<F32> added, last;
   if (epilogue.bias) added.push_back(k.load(k.ptr(bias) + element));
   if (epilogue.residual) last.push_back(k.load(k.ptr(residual) + element));
-  const F32 result = apply(k, epilogue, {sum}, added, last)[0];
-  k.store(k.ptr(out) + element, result);
+  const F32 value = apply(k, epilogue, {sum}, added, last)[0];
+  k.store(k.ptr(out) + element, value);
 }
 
 /// A thread's walk along k: sums of products of W's elements with x's.

@@ -20,6 +20,13 @@
 
 namespace ptxmill::emu {
 
+/// A text that needs more is refused.
+inline constexpr Slot max_slots = Slot{1} << 20;
+
+constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t align) {
+  return (n + align - 1) / align * align;
+}
+
 /// The modifiers of one instruction, taken one by one; what nobody takes is an error.
 class Modifiers {
  public:
@@ -128,6 +135,7 @@ class Decoder {
   void declare_labels(const ast::Function& f);
   void open_scope();
   void declare(const ast::Register& r);
+  void decode_note(const ast::Uniform& note);
   void declare(const ast::Variable& v);
   void declare_shared(const ast::Variable& v);
   void declare_local(const ast::Variable& v);

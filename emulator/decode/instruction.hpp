@@ -38,6 +38,7 @@ enum class Kind : std::uint8_t {
   warp_barrier,  ///< bar.warp.sync: as warp_sync, but anywhere in the code
   barrier,       ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
   sleep,         ///< nanosleep: s[0] nanoseconds
+  uniform,       ///< checks that s[0], of `imm` bits, is the same in the threads of level `aux`
 };
 
 /// How the defined lanes of the results follow from those of the sources.

@@ -45,6 +45,7 @@ void start_warp(WarpState& w, LaneMask lanes) {
   w.meetings.assign(1, Meeting{nowhere, 0, lanes, 0, true, 0});
   w.current = 0;
   w.misused_barrier = false;
+  w.notes_passed.clear();
 }
 
 void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t next,

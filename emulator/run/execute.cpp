@@ -17,43 +17,6 @@ constexpr std::uint64_t block_turn = 65536;
 
 enum class BlockState : std::uint8_t { finished, running, asleep, stuck };
 
-std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp,
-                            std::uint32_t lane, Special s) {
-  const auto& block = grid.launch.block;
-  const std::uint32_t linear = warp * lane_count + lane;
-  switch (s) {
-    case Special::tid_x: return linear % block[0];
-    case Special::tid_y: return linear / block[0] % block[1];
-    case Special::tid_z: return linear / block[0] / block[1];
-    case Special::ntid_x: return block[0];
-    case Special::ntid_y: return block[1];
-    case Special::ntid_z: return block[2];
-    case Special::ctaid_x: return cta.id[0];
-    case Special::ctaid_y: return cta.id[1];
-    case Special::ctaid_z: return cta.id[2];
-    case Special::nctaid_x: return grid.launch.grid[0];
-    case Special::nctaid_y: return grid.launch.grid[1];
-    case Special::nctaid_z: return grid.launch.grid[2];
-    case Special::laneid: return lane;
-    case Special::warpid: return warp;
-    case Special::nwarpid: return grid.block_warps;
-    case Special::smid: return cta.slot % static_cast<std::uint32_t>(grid.machine.sm_count);
-    case Special::nsmid: return static_cast<std::uint32_t>(grid.machine.sm_count);
-    case Special::lanemask_eq: return 1u << lane;
-    case Special::lanemask_lt: return (1u << lane) - 1;
-    case Special::lanemask_le: return (2u << lane) - 1;
-    case Special::lanemask_gt: return ~((2u << lane) - 1);
-    case Special::lanemask_ge: return ~((1u << lane) - 1);
-    case Special::dynamic_smem_size: return grid.launch.dynamic_shared_bytes;
-    case Special::total_smem_size: return static_cast<std::uint32_t>(grid.shared_bytes);
-    case Special::one32: return 1;
-    case Special::gridid:
-    case Special::zero32:
-    case Special::zero64: return 0;
-  }
-  return 0;
-}
-
 class Launcher {
  public:
   explicit Launcher(Grid& grid) : grid_(grid) {
@@ -161,93 +124,15 @@ class Launcher {
       cta = std::make_unique<Cta>();
       cta->slot = static_cast<std::uint32_t>(owned_.size());
       owned_.emplace_back();
-      allocate(*cta);
+      allocate_block(grid_, *cta);
     }
     const auto& g = grid_.launch.grid;
     const std::uint64_t n = next_++;
     cta->id = {static_cast<std::uint32_t>(n % g[0]), static_cast<std::uint32_t>(n / g[0] % g[1]),
                static_cast<std::uint32_t>(n / g[0] / g[1])};
-    start(*cta);
+    start_block(grid_, *cta);
     resident_.push_back(cta.get());
     owned_[cta->slot] = std::move(cta);
-  }
-
-  void allocate(Cta& cta) {
-    const std::uint32_t warps = grid_.block_warps;
-    const std::size_t each = grid_.kernel.slots * slot_bytes;
-    constexpr std::size_t align = 64;
-    cta.register_storage = std::make_unique<std::byte[]>(each * warps + align);
-    const auto address = reinterpret_cast<std::uintptr_t>(cta.register_storage.get());
-    cta.registers = cta.register_storage.get() + (align - address % align) % align;
-    cta.defined.resize(std::size_t{grid_.kernel.slots} * warps);
-    cta.shared.resize(grid_.shared_bytes);
-    cta.shared_written.resize(grid_.shared_bytes);
-    const std::size_t local = grid_.kernel.info.local_bytes * lane_count;
-    cta.local.resize(local * warps);
-    cta.local_written.resize(local * warps);
-    for (Barrier& b : cta.barriers) {
-      b.lanes.resize(warps);
-      b.pcs.resize(warps);
-      b.warp_counted.resize(warps);
-    }
-    cta.warps.resize(warps);
-    for (std::uint32_t k = 0; k < warps; ++k) {
-      WarpState& w = cta.warps[k];
-      w.registers = cta.registers + each * k;
-      w.defined = cta.defined.data() + std::size_t{grid_.kernel.slots} * k;
-      w.grid = &grid_;
-      w.cta = &cta;
-      w.index = k;
-      w.checked = grid_.checked;
-      w.shared = {cta.shared.data(), cta.shared_written.data(), 0, cta.shared.size()};
-      w.local = {cta.local.data() + local * k, cta.local_written.data() + local * k, 0,
-                 grid_.kernel.info.local_bytes};
-      w.params = {const_cast<std::byte*>(grid_.launch.params.data()), nullptr, 0,
-                  grid_.launch.params.size()};
-      fill_constants(w);
-    }
-  }
-
-  void fill_constants(WarpState& w) {
-    std::memset(w.registers + zero_slot * slot_bytes, 0, 2 * slot_bytes);
-    for (const ConstantSlot& c : grid_.kernel.constants) {
-      const std::uint64_t value =
-          c.value + (c.variable < 0 ? 0 : grid_.variables[static_cast<std::size_t>(c.variable)]);
-      if (c.bits == 1) {
-        w.predicate(c.slot) = value != 0 ? all_lanes : 0;
-      } else if (c.bits == 64) {
-        std::fill_n(w.lanes<std::uint64_t>(c.slot), lane_count, value);
-      } else {
-        std::fill_n(w.lanes<std::uint32_t>(c.slot), lane_count, static_cast<std::uint32_t>(value));
-      }
-    }
-  }
-
-  void start(Cta& cta) {
-    // What nothing wrote reads as NaN where checks are off, as likely as anything on a device.
-    std::fill(cta.shared.begin(), cta.shared.end(), std::byte{0xff});
-    std::fill(cta.shared_written.begin(), cta.shared_written.end(), std::uint8_t{0});
-    std::fill(cta.local.begin(), cta.local.end(), std::byte{0xff});
-    std::fill(cta.local_written.begin(), cta.local_written.end(), std::uint8_t{0});
-    cta.live_warps = grid_.block_warps;
-    cta.next_warp = 0;
-    for (WarpState& w : cta.warps) {
-      std::copy(grid_.defined_at_start.begin(), grid_.defined_at_start.end(), w.defined);
-      for (const SpecialSlot& s : grid_.kernel.specials) fill_special(cta, w, s);
-      const std::uint32_t threads =
-          std::min(grid_.block_threads - w.index * lane_count, std::uint32_t{lane_count});
-      start_warp(w, threads == lane_count ? all_lanes : (LaneMask{1} << threads) - 1);
-    }
-  }
-
-  void fill_special(const Cta& cta, WarpState& w, const SpecialSlot& s) {
-    if (s.special == Special::gridid) {
-      std::fill_n(w.lanes<std::uint64_t>(s.slot), lane_count, std::uint64_t{0});
-      return;
-    }
-    std::uint32_t* d = w.lanes<std::uint32_t>(s.slot);
-    for (std::uint32_t l = 0; l < lane_count; ++l)
-      d[l] = special_value(grid_, cta, w.index, l, s.special);
   }
 
   /// True where the warp has a ready split; wakes those whose time has come.
@@ -376,26 +261,7 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   if (blocks == 0) return failed;
   if (threads == 0 || threads > 1024) return refuse(text("a block of ", threads, " threads"));
 
-  Grid grid{module,
-            *kernel,
-            launch,
-            memory,
-            machine,
-            options,
-            {},
-            1,
-            1,
-            0,
-            {},
-            {},
-            0,
-            0,
-            true,
-            false,
-            std::mt19937_64(options.seed),
-            {},
-            {},
-            0};
+  Grid grid(module, *kernel, launch, memory, machine, options);
   grid.checked = options.check != Check::off;
   grid.block_threads = static_cast<std::uint32_t>(threads);
   grid.block_warps = static_cast<std::uint32_t>((threads + lane_count - 1) / lane_count);

@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -51,9 +53,10 @@ struct Meeting {
 struct WarpState : Warp {
   std::vector<Split> splits;
   std::vector<Meeting> meetings;
-  std::size_t current = 0;       ///< index of the split to run next
-  std::uint64_t ran = 0;         ///< instructions, counted when a turn ends
-  bool misused_barrier = false;  ///< reported already
+  std::size_t current = 0;                              ///< index of the split to run next
+  std::uint64_t ran = 0;                                ///< instructions, counted when a turn ends
+  bool misused_barrier = false;                         ///< reported already
+  std::map<std::uint32_t, std::uint32_t> notes_passed;  ///< by pc, for uniformity notes
 
   bool finished() const { return alive == 0; }
 };
@@ -71,6 +74,11 @@ struct Barrier {
   bool votes_defined = true;
 };
 
+/// What the threads of a set held at a uniformity note, by the note's pc, how often the thread had
+/// passed it, and the number of the set within the block or grid.
+using UniformValues =
+    std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, std::uint64_t>;
+
 struct Cta {
   std::array<std::uint32_t, 3> id{0, 0, 0};
   std::uint32_t slot = 0;  ///< of the resident blocks: what %smid shows
@@ -78,6 +86,7 @@ struct Cta {
   std::array<Barrier, 16> barriers;
   std::uint32_t live_warps = 0;
   std::size_t next_warp = 0;  ///< where the round goes on
+  UniformValues uniform;      ///< of sets within the block
 
   // Storage, kept for the next block that takes this place.
   std::unique_ptr<std::byte[]> register_storage;
@@ -88,6 +97,10 @@ struct Cta {
 };
 
 struct Grid {
+  Grid(const Module& m, const Kernel& k, const Launch& l, GlobalMemory& g, const Machine& on,
+       const ExecuteOptions& o)
+      : module(m), kernel(k), launch(l), memory(g), machine(on), options(o), random(o.seed) {}
+
   const Module& module;
   const Kernel& kernel;
   const Launch& launch;
@@ -111,6 +124,7 @@ struct Grid {
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;
   int findings = 0;
+  UniformValues uniform;  ///< of the grid
 
   std::uint64_t now() const { return 1'000'000'000 + executed + skipped_time; }
 };
@@ -131,6 +145,13 @@ std::string who(const Grid& grid, const Warp& warp, int lane);
 void add_finding(Grid& grid, std::string_view text, Outcome outcome, Severity severity);
 /// Where every warp of `blocks` stands, and what it waits for.
 std::string standing(const Grid& grid, const std::vector<Cta*>& blocks);
+
+// ---- block.cpp
+
+/// Gives a new resident block its storage and constants.
+void allocate_block(Grid& grid, Cta& cta);
+/// Puts the threads of block `cta.id` at the entry, with nothing written yet.
+void start_block(Grid& grid, Cta& cta);
 
 // ---- divergence.cpp
 
@@ -165,6 +186,11 @@ void recheck_barriers(Grid& grid, Cta& cta);
 /// A warp that cannot go on while some of its lanes wait at a barrier: reports it, and counts the
 /// warp as arrived. False where that is not why it cannot go on.
 bool resolve_divergent_barrier(Grid& grid, Cta& cta, WarpState& w);
+
+// ---- uniform.cpp
+
+/// Checks the value that the lanes of `m` hold at a uniformity note against the others of its set.
+void check_uniform(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m);
 
 // ---- interpreter.cpp
 

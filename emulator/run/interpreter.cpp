@@ -187,6 +187,10 @@ class Runner {
         w_.stop = true;
         return;
       case Kind::sleep: return sleep<checked>(i, m);
+      case Kind::uniform:
+        ++s.pc;
+        if (checked) check_uniform(grid_, cta_, w_, i, m);
+        return;
       case Kind::branch_table: return branch_table<checked>(i, m);
       default: return;
     }

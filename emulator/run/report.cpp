@@ -120,6 +120,7 @@ std::string describe(const Grid& grid, const Instruction& i, Fault fault, std::u
       return address == 0 ? std::string("undefined value used")
                           : text("atomic on memory that nothing wrote, at 0x", hex(address), "; ",
                                  generic_surroundings(grid, address));
+    case Fault::not_uniform:
     case Fault::none: break;
   }
   return {};

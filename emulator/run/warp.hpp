@@ -67,6 +67,7 @@ enum class Fault : std::uint8_t {
   undefined_branch,
   undefined_guard,
   undefined_operand,
+  not_uniform,
 };
 
 /// Reports `fault` of lane `lane` at `address` (`size` bytes) and sets `warp.stop` where that ends

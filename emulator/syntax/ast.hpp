@@ -47,6 +47,14 @@ struct Instruction {
   std::uint32_t phase = 0;  ///< index into Module::phases
 };
 
+/// All threads of a set hold the same value of a register here ("//@ uniform <level> <register>").
+struct Uniform {
+  Position at;
+  std::string_view level;
+  std::string_view name;
+  std::uint32_t phase = 0;
+};
+
 struct Label {
   Position at;
   std::string_view name;
@@ -93,8 +101,8 @@ struct BranchTargets {
   std::vector<Operand> labels;
 };
 
-using Statement =
-    std::variant<Instruction, Label, ScopeOpen, ScopeClose, Register, Variable, BranchTargets>;
+using Statement = std::variant<Instruction, Label, ScopeOpen, ScopeClose, Register, Variable,
+                               BranchTargets, Uniform>;
 
 struct Function {
   Position at;

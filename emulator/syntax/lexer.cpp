@@ -1,6 +1,7 @@
 #include "emulator/syntax/lexer.hpp"
 #include "emulator/text.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <limits>
@@ -33,6 +34,7 @@ class Lexer {
     Token end;
     end.at = place();
     end.banners = static_cast<std::uint32_t>(out_.banners.size());
+    end.notes = static_cast<std::uint32_t>(out_.notes.size());
     out_.tokens.push_back(end);
     return std::move(out_);
   }
@@ -74,14 +76,28 @@ class Lexer {
   }
 
   void line_comment() {
+    const Position place_of_comment = place();
     const std::size_t start = at_;
     while (at_ < text_.size() && peek() != '\n') advance();
     std::string_view body = text_.substr(start, at_ - start);
-    constexpr std::string_view mark = "// ---- ";
+    constexpr std::string_view mark = "// ---- ", note = "//@ uniform ";
+    if (body.substr(0, note.size()) == note)
+      return uniform_note(place_of_comment, body.substr(note.size()));
     if (body.substr(0, mark.size()) != mark) return;
     body.remove_prefix(mark.size());
     const std::size_t last = body.find_last_not_of(" -\t\r");
     if (last != std::string_view::npos) out_.banners.push_back(body.substr(0, last + 1));
+  }
+
+  void uniform_note(Position at, std::string_view words) {
+    const auto word = [&] {
+      words.remove_prefix(std::min(words.find_first_not_of(" \t\r"), words.size()));
+      const std::string_view first = words.substr(0, words.find_first_of(" \t\r"));
+      words.remove_prefix(first.size());
+      return first;
+    };
+    const std::string_view level = word();
+    out_.notes.push_back({at, level, word()});
   }
 
   void block_comment() {
@@ -98,6 +114,7 @@ class Lexer {
     Token t;
     t.at = place();
     t.banners = static_cast<std::uint32_t>(out_.banners.size());
+    t.notes = static_cast<std::uint32_t>(out_.notes.size());
     const std::size_t start = at_;
     const char c = peek();
     if (is_digit(c)) {

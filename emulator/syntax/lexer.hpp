@@ -27,13 +27,22 @@ struct Token {
   std::uint64_t bits = 0;
   Position at;
   std::uint32_t banners = 0;  ///< how many banners stand before this token
+  std::uint32_t notes = 0;    ///< how many uniformity notes do
 
   bool is(std::string_view spelled) const { return kind != TokenKind::string && text == spelled; }
+};
+
+/// A comment "//@ uniform <level> <register>": all threads of such a set hold the same value there.
+struct UniformNote {
+  Position at;
+  std::string_view level;
+  std::string_view name;
 };
 
 struct TokenStream {
   std::vector<Token> tokens;              ///< closed by one of kind `end`
   std::vector<std::string_view> banners;  ///< names of "// ---- name" comments, in order
+  std::vector<UniformNote> notes;
 };
 
 /// Tokens of `text`, which must outlive them. Throws SyntaxError.

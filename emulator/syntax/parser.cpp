@@ -171,11 +171,14 @@ class ModuleParser {
   }
 
   void body(ast::Function& f) {
-    banners_seen_ = in_.expect("{").banners;  // what stands before the body is not of it
+    const Token& brace = in_.expect("{");
+    banners_seen_ = brace.banners;  // what stands before the body is not of it
+    notes_seen_ = brace.notes;
     phase_ = 0;
     std::vector<std::uint32_t> outer_phases;
     for (;;) {
       note_banner();
+      note_uniform(f);
       if (in_.at_end()) in_.fail("function body is not closed");
       if (in_.accept("{")) {
         if (outer_phases.size() >= max_block_depth) in_.fail("blocks nested too deeply");
@@ -198,6 +201,13 @@ class ModuleParser {
     banners_seen_ = seen;
     out_.phases.push_back(in_.stream().banners[seen - 1]);
     phase_ = static_cast<std::uint32_t>(out_.phases.size() - 1);
+  }
+
+  void note_uniform(ast::Function& f) {
+    for (; notes_seen_ < in_.peek().notes; ++notes_seen_) {
+      const UniformNote& n = in_.stream().notes[notes_seen_];
+      f.body.emplace_back(ast::Uniform{n.at, n.level, n.name, phase_});
+    }
   }
 
   void statement(ast::Function& f) {
@@ -237,6 +247,7 @@ class ModuleParser {
   ast::Module out_;
   std::uint32_t phase_ = 0;
   std::uint32_t banners_seen_ = 0;
+  std::uint32_t notes_seen_ = 0;
 };
 
 }  // namespace

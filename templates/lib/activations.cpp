@@ -10,13 +10,12 @@ namespace {
 
 /// x / (1 + e^-w) where w has the sign of x, from |w| and e^-|w| 2^64: with both signs an
 /// exponential of a negative argument, so that nothing overflows and the tail keeps its accuracy.
-/// Beyond `limit`, where the caller bounded |w|, the result for negative x is 0.
+/// Where |w| was too large and is not `bounded`, the result for negative x is 0.
 F32 gate(Emitter& k, const F32& x, const F32& scaled_exp, const Pred& bounded) {
-  const F32 e = scaled_exp * exp_unscale;
-  const F32 d = e + 1.f;
-  const F32 d_low = 1.f - d + e;
+  const F32 d = k.fma(scaled_exp, exp_unscale, 1.f);
+  const F32 d_low = k.fma(scaled_exp, exp_unscale, 1.f - d);
   // 1 / (d + d_low): one Newton step on the device's approximation.
-  const F32 y = k.rcp_approx(d);
+  const F32 y = k.rcp_approx_ftz(d);
   const F32 residual = k.fma(-d_low, y, k.fma(-d, y, 1.f));
   const F32 reciprocal = k.fma(y, residual, y);
   // A negative x: x e^-|w| / (1 + e^-|w|). The scale goes last, where a subnormal result rounds.
@@ -62,14 +61,17 @@ F32 gelu(Emitter& k, const F32& x) {
   const F32 half = a * -0.5f;
   const F32 h = a * half;
   const F32 h_low = k.fma(a, half, -h);
-  const F32 e = exp_scaled(k, h, h_low) * exp_unscale;
+  const F32 e = exp_scaled(k, h, h_low);
   // R(a) = erfcx(a/sqrt 2)/2 on [0, 15] as a quotient of degrees 4 and 5 with R(0) = 1/2: minimax
-  // for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32.
-  const F32 n =
-      polynomial(k, {0x1.0e3d68p-8f, 0x1.4d5a36p-5f, 0x1.77a842p-3f, 0x1.c11a9ap-2f, 0.5f}, a);
+  // for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32. The
+  // numerator takes the exponential's scale away.
+  constexpr float s = exp_unscale;
+  const F32 n = polynomial(
+      k, {0x1.0e3d68p-8f * s, 0x1.4d5a36p-5f * s, 0x1.77a842p-3f * s, 0x1.c11a9ap-2f * s, 0.5f * s},
+      a);
   const F32 d = polynomial(
       k, {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f, 0x1.accf7cp+0f, 1.f}, a);
-  const F32 y = k.rcp_approx(d);
+  const F32 y = k.rcp_approx_ftz(d);
   const F32 estimate = n * y;
   const F32 residual = k.fma(-d, estimate, n);
   const F32 r = k.fma(residual, y, estimate);

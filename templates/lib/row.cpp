@@ -159,7 +159,7 @@ Var<f32> Row::max(const std::string& name, const std::string& phase, const Terms
 }
 
 Var<f32> Row::across_team(const std::string& name, Reduction op, const F32& value) const {
-  if (plan_.team == plan_.block) return reduce_block(k_, name, op, value, plan_.block);
+  if (plan_.team > warp) return reduce_block(k_, name, op, value, plan_.block);
   auto result = k_.var<f32>(name);
   k_.phase(name + ": over the warp", [&] { result = reduce_warp(k_, op, value); });
   return result;

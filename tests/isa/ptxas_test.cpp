@@ -93,12 +93,12 @@ TEST_CASE("ptxas accepts every row and special register at its floors") {
   const fs::path directory =
       fs::temp_directory_path() / ("ptxmill_isa_" + std::to_string(getpid()));
   fs::create_directories(directory);
-  for (const auto& [header, module] : assemblies()) {
+  for (const auto& entry : assemblies()) {
+    const Header& header = entry.first;
     const fs::path file = directory / (header.target + "_" + std::to_string(header.ptx) + ".ptx");
-    std::ofstream(file) << module.text;
-    const std::string said = assemble(ptxas, file, header.target);
-    CHECK_MESSAGE(said.empty(), header.target << ", .version " << header.ptx << ":\n"
-                                              << attributed(said, module));
+    std::ofstream(file) << entry.second.text;
+    const std::string said = attributed(assemble(ptxas, file, header.target), entry.second);
+    CHECK_MESSAGE(said.empty(), header.target << ", .version " << header.ptx << ":\n" << said);
   }
   fs::remove_all(directory);
 }

@@ -55,6 +55,13 @@ Function circular(F f) {
 
 float flushed(float v) { return std::fpclassify(v) == FP_SUBNORMAL ? std::copysign(0.0f, v) : v; }
 
+/// 1 / a with subnormal arguments and results flushed to zero.
+Expected reciprocal_flushed(double a) {
+  const double value = 1 / static_cast<double>(flushed(static_cast<float>(a)));
+  return std::fabs(value) < 0x1p-126 ? exactly(std::copysign(0.0f, static_cast<float>(value)))
+                                     : near_ulps(value, 1);
+}
+
 /// 2^a with subnormal results flushed to zero: near the smallest normal number either is right.
 Expected power_flushed(double a) {
   const double value = std::exp2(static_cast<double>(flushed(static_cast<float>(a))));
@@ -132,6 +139,7 @@ const std::vector<Reference>& float_references() {
       {Op::div_approx, [](const Instance&, const Sources& s) { return approximate_quotient(s.as<float>(0), s.as<float>(1)); }},
       {Op::rcp_rn, reals<1>([](auto a) { return 1 / a; })},
       {Op::rcp_approx, approximately([](double a) { return near_ulps(1 / a, 1); })},
+      {Op::rcp_approx_ftz, approximately(reciprocal_flushed)},
       {Op::sqrt_rn, reals<1>([](auto a) { return std::sqrt(a); })},
       {Op::sqrt_approx, approximately([](double a) { return near_relative(std::sqrt(a), -23); })},
       {Op::rsqrt_approx, reals<1>([](auto a) {

@@ -52,7 +52,9 @@ TEST_CASE("a default that is spelled out is the same entry") {
 
 TEST_CASE("a neighbour changes no other file but the manifest") {
   const cli::Files one = generated(spec_of(add)), two = generated(spec_of(scale + ", " + add));
-  for (const auto& [name, text] : one) {
+  for (const auto& file : one) {
+    const auto& name = file.first;
+    const auto& text = file.second;
     REQUIRE(two.count(name) == 1);
     CHECK_MESSAGE((two.at(name) == text) == (name != "test/manifest.json"), name);
   }
@@ -73,8 +75,8 @@ TEST_CASE("another value is another digest, in the header and in the manifest") 
 TEST_CASE("a target's files do not depend on the other targets") {
   const cli::Files one = generated(spec_of(add)),
                    two = generated(spec_of(add, R"("sm_90a", "sm_80")"));
-  for (const auto& [name, text] : one)
-    if (name != "test/manifest.json") CHECK(two.at(name) == text);
+  for (const auto& file : one)
+    if (file.first != "test/manifest.json") CHECK(two.at(file.first) == file.second);
 }
 
 TEST_CASE("the command line's targets stand in for the spec's") {
@@ -86,7 +88,9 @@ TEST_CASE("the command line's targets stand in for the spec's") {
 }
 
 TEST_CASE("generated text is ASCII and names neither host nor directory") {
-  for (const auto& [name, text] : generated(spec_of(add + ", " + scale))) {
+  for (const auto& file : generated(spec_of(add + ", " + scale))) {
+    const auto& name = file.first;
+    const auto& text = file.second;
     CHECK_MESSAGE(std::all_of(text.begin(), text.end(),
                               [](char c) { return c == '\n' || (c >= 32 && c < 127); }),
                   name);

@@ -145,8 +145,11 @@ TEST_CASE_FIXTURE(ElementwiseFixture, "elementwise, a bias goes to its column at
   };
   for (const std::int64_t cols : edge_sizes({4, 128, 256, 1024, 4096}))
     for (const std::int64_t rows : {1, 2, 7, 70}) check(any.kernel("k"), rows, cols);
+  check(any.kernel("k"), 0, 8);
+  check(any.kernel("k"), 8, 0);
   // More groups of rows than CTAs in a column of the grid.
-  check(any.kernel("k"), 65536 * 4 + 3, 1);
+  const GeneratedLibrary narrow(device(), spec("\"bias\"", R"(, "block": 32)"));
+  check(narrow.kernel("k"), 65535 * 4 + 3, 33);
   for (const std::int64_t cols : {1, 6, 384, 1024, 1536, 2050}) {
     const GeneratedLibrary made(device(), spec("\"bias\"", R"(, "cols": )" + std::to_string(cols)));
     for (const std::int64_t rows : {1, 3, 50}) check(made.kernel("k"), rows, cols);

@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(GemvFixture, "gemv, what is not finite stays in its row") {
       const GeneratedLibrary library(device(), entry(options));
       Product p = draw_product(n, k, options, Inputs::small_integers);
       const auto at = [&](std::int64_t row, std::int64_t i) -> float& {
-        return p.w[static_cast<std::size_t>(options.is_out_in() ? row * k + i : i * n + row)];
+        return p.w[static_cast<std::size_t>(options.is_out_in() ? row * p.k + i : i * p.n + row)];
       };
       p.a[static_cast<std::size_t>(k - 1)] = 1;
       at(n - 1, k - 1) = infinity;

@@ -204,10 +204,13 @@ TEST_CASE_FIXTURE(SoftmaxFixture,
   });
 }
 
-TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, no rows is a success; the result may be the input") {
+TEST_CASE_FIXTURE(SoftmaxFixture,
+                  "softmax, nothing to do is a success; the result may be the input") {
   const GeneratedLibrary library(device(), spec("96", false));
   const MatrixKernel kernel(*this, library.kernel("k"), "cols");
   CHECK(kernel.run({0, 96, {}}).values.empty());
+  const GeneratedLibrary any(device(), spec(R"("dynamic")", false));
+  CHECK(MatrixKernel(*this, any.kernel("k"), "cols").run({7, 0, {}}).values.empty());
   const Matrix x = draw_matrix(5, 96);
   const auto both = input(x.values, {5, 96});
   library.kernel("k").launch(stream, {{"rows", 5}}, both.tensor(), both.tensor());
