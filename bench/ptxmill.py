@@ -67,6 +67,36 @@ class Device:
         return library
 
 
+class Argument(ctypes.Structure):
+    _fields_ = [("kind", ctypes.c_int32), ("tensor", ctypes.c_void_p), ("real", ctypes.c_double),
+                ("integer", ctypes.c_int64)]
+
+
+class Kernel:
+    """A kernel of a library; arguments in the order of its parameters: tensors, None, floats, ints."""
+
+    def __init__(self, device, library, name):
+        self._device = device
+        self._handle = _make("ptxmill_kernel_open", library, name.encode())
+
+    def _argument(self, value):
+        if isinstance(value, float):
+            return Argument(kind=1, real=value)
+        if isinstance(value, int):
+            return Argument(kind=2, integer=value)
+        return Argument(kind=0, tensor=None if value is None else self._device.tensor(value))
+
+    def bind(self, stream, *arguments, **dims):
+        """A function that launches the kernel with these arguments."""
+        packed = (Argument * len(arguments))(*[self._argument(a) for a in arguments])
+        named, count = _dims(dims)
+
+        def launch():
+            _call("ptxmill_kernel_launch", self._handle, stream, named, count, packed, ctypes.c_size_t(len(arguments)))
+
+        return launch
+
+
 class Block:
     """A block of a library, with its weights."""
 

@@ -5,7 +5,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
-if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Build type" FORCE)
 endif()
 
@@ -20,6 +20,10 @@ target_compile_options(ptxmill_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   # Designated initialisers leave the other members to their defaults, on purpose.
   -Wno-missing-field-initializers
+  # GCC 12 at -O3 warns of copies inside std::string that cannot be (GCC bug 105329), and of the value
+  # of a std::optional that is known to be empty there.
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-restrict>
+  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<CONFIG:Release>>:-Wno-maybe-uninitialized>
   $<$<BOOL:${PTXMILL_WERROR}>:-Werror>
   # Errors name files relative to the source tree, and builds do not depend on where the tree lies.
   "-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")

@@ -57,11 +57,17 @@ struct FreedRange {
   std::size_t size = 0;
 };
 
-/// Global memory of one emulated device. Addresses start high (so that a small integer is never a
-/// valid pointer), are 512-byte aligned as a driver's are, and a freed range is not handed out
-/// again at once, so that a use after free is noticed. Thread-safe for allocate, free and find.
+/// Global memory of one emulated device. Addresses are 512-byte aligned as a driver's are, and a
+/// freed range is not handed out again at once, so that a use after free is noticed. Thread-safe
+/// for allocate, free and find.
 class GlobalMemory {
  public:
+  /// Device addresses start here. No host pointer lies above it, so that neither is ever taken for
+  /// the other: Linux gives user space less than 2^47 bytes on x86-64 and 2^48 on AArch64, at most
+  /// 2^52 there and 2^56 here for a program that asks for such addresses by number. The top byte
+  /// stays zero, since AArch64 lets programs keep tags in it.
+  static constexpr DeviceAddress first_address = DeviceAddress{1} << 52;
+
   explicit GlobalMemory(std::size_t capacity_bytes);
 
   /// Reserves `size` bytes, undefined until written. Returns 0 when the capacity is exhausted.
@@ -83,7 +89,7 @@ class GlobalMemory {
   mutable std::mutex mutex_;
   std::size_t capacity_;
   std::size_t used_ = 0;
-  DeviceAddress next_ = 0x7f00'0000'0000;
+  DeviceAddress next_ = first_address;
   std::map<DeviceAddress, std::shared_ptr<Allocation>> live_;
   std::deque<FreedRange> freed_;  ///< the latest last; bounded
 };

@@ -1,6 +1,7 @@
 // A parsed PTX module: what the emulated driver needs to know of it to load and launch.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -36,8 +37,9 @@ struct EntryInfo {
   std::size_t param_bytes = 0;
   std::size_t static_shared_bytes = 0;
   std::size_t local_bytes = 0;
-  int max_threads = 1024;  ///< from .maxntid / .reqntid
-  int registers = 32;      ///< an estimate: the emulator has no register allocator
+  int max_threads = 1024;                                ///< from .maxntid / .reqntid
+  std::array<std::uint32_t, 3> required_block{0, 0, 0};  ///< .reqntid; zeros where not given
+  int registers = 32;  ///< an estimate: the emulator has no register allocator
 };
 
 /// A module-scope `.global` or `.const` variable.

@@ -18,6 +18,18 @@ struct Registry {
   std::map<cu::Context, std::weak_ptr<Context>> contexts;
 };
 
+/// The first fault of the process. After one the driver refuses every context, also new ones, with
+/// the same code; what is said then are the words of the fault.
+struct FirstLoss {
+  std::mutex mutex;
+  std::optional<Error> error;
+};
+
+FirstLoss& first_loss() {
+  static FirstLoss* instance = new FirstLoss;  // outlives objects with static storage
+  return *instance;
+}
+
 Registry& registry() {
   static Registry* instance = new Registry;  // outlives objects with static storage
   return *instance;
@@ -128,10 +140,21 @@ void Context::throw_lost() const {
   throw Error(*loss_);
 }
 
+Error Context::lost_before(Error otherwise) {
+  const std::lock_guard lock(first_loss().mutex);
+  return first_loss().error.value_or(std::move(otherwise));
+}
+
 Error Context::lose(ErrorCode code, const std::string& cause) {
   const std::lock_guard lock(mutex_);
   if (!loss_) {
-    loss_.emplace(code, concat("context lost: ", cause, "; ", flights_text()));
+    FirstLoss& first = first_loss();
+    const std::lock_guard first_lock(first.mutex);
+    if (first.error && flights_.empty())
+      loss_ = first.error;  // not a fault of this context
+    else
+      loss_.emplace(code, concat("context lost: ", cause, "; ", flights_text()));
+    if (!first.error) first.error = loss_;
     lost_.store(true, std::memory_order_release);
   }
   return *loss_;
@@ -282,7 +305,7 @@ void fail(const char* call, Result result, std::string_view detail) {
   if (!detail.empty()) text += concat(": ", detail);
   if (const std::optional<ErrorCode> ending = context_ending(result)) {
     const std::shared_ptr<rt::Context> context = rt::Context::current();
-    throw context ? context->lose(*ending, text) : Error(*ending, text);
+    throw context ? context->lose(*ending, text) : rt::Context::lost_before(Error(*ending, text));
   }
   if (result == Result::out_of_memory) {
     std::size_t free = 0, total = 0;

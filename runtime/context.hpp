@@ -44,6 +44,8 @@ class Context {
   bool lost() const { return lost_.load(std::memory_order_acquire); }
   /// Records the fault (the first one stays) and returns the error to throw.
   Error lose(ErrorCode code, const std::string& cause);
+  /// The fault that ended the process's use of the device, or `otherwise` where none did.
+  static Error lost_before(Error otherwise);
 
   /// A name that lives as long as the context, so that launches can be noted without a copy.
   const char* intern(std::string_view text);
@@ -97,6 +99,8 @@ class ContextScope {
   ~ContextScope();
   ContextScope(const ContextScope&) = delete;
   ContextScope& operator=(const ContextScope&) = delete;
+  /// Whether another context, or none, was current.
+  bool pushed() const { return pushed_; }
 
  private:
   bool pushed_ = false;

@@ -19,7 +19,6 @@ void for_each_counter(Counters& out, counting::Cells& cells, Visit visit) {
   visit(out.bytes_allocated, cells.bytes_allocated);
   visit(out.launches, cells.launches);
   visit(out.graph_launches, cells.graph_launches);
-  visit(out.kernel_hits, cells.kernel_hits);
   visit(out.kernel_misses, cells.kernel_misses);
 }
 
@@ -35,6 +34,8 @@ Counters counters() {
   for_each_counter(result, counting::cells(), [](std::uint64_t& value, counting::Counter& cell) {
     value = cell.load(std::memory_order_relaxed);
   });
+  result.kernel_hits =
+      counting::hits(counting::cells().launches, counting::cells().loading_launches);
   return result;
 }
 
@@ -43,6 +44,7 @@ void reset_counters() {
   for_each_counter(unused, counting::cells(), [](std::uint64_t&, counting::Counter& cell) {
     cell.store(0, std::memory_order_relaxed);
   });
+  counting::cells().loading_launches.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace ptxmill::rt

@@ -197,7 +197,7 @@ std::int64_t Expression::apply(Op op, std::int64_t a, std::int64_t b,
   return result;
 }
 
-std::int64_t Expression::evaluate(std::span<const std::int64_t> values) const {
+std::int64_t Expression::evaluate_all(std::span<const std::int64_t> values) const {
   std::array<std::int64_t, most_stack> stack;
   std::size_t top = 0;
   for (const Code& code : code_) {

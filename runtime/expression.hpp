@@ -23,7 +23,16 @@ class Expression {
 
   /// The value, in 64 bits. Throws `invalid_argument`, quoting the text, for an overflow, a
   /// division by zero or a negative result.
-  std::int64_t evaluate(std::span<const std::int64_t> values) const;
+  std::int64_t evaluate(std::span<const std::int64_t> values) const {
+    // Most are a number or one variable.
+    if (code_.size() == 1) {
+      const Code& only = code_.front();
+      const std::int64_t value =
+          only.op == Op::number ? only.operand : values[static_cast<std::size_t>(only.operand)];
+      if (value >= 0) return value;
+    }
+    return evaluate_all(values);
+  }
   /// Whether it uses no variable.
   bool constant() const;
   const std::string& text() const { return text_; }
@@ -47,6 +56,7 @@ class Expression {
   };
   friend class ExpressionParser;
 
+  std::int64_t evaluate_all(std::span<const std::int64_t> values) const;
   [[noreturn]] void fail(const char* why, std::span<const std::int64_t> values) const;
   std::int64_t apply(Op op, std::int64_t a, std::int64_t b,
                      std::span<const std::int64_t> values) const;

@@ -111,9 +111,8 @@ void Launcher::run() {
   if (!evaluate_grid()) return;
   if (zero_out_of_range_ != nullptr)
     refuse(*zero_out_of_range_, concat("is 0, and must be ", zero_out_of_range_->range.text()));
-  const ContextScope scope(context);
-  pack_workspaces();
-  const cu::Function function = library_.function(form_, &stream_);
+  if (form_.has_workspace) pack_workspaces();
+  const cu::Function function = library_.function(form_, &stream_, &loaded_now_);
   if (info_.launch.cooperative) check_resident(function);
   if (context.trace() == TraceMode::launches) print();
   start(function);
@@ -212,7 +211,8 @@ cu::DevicePointer Launcher::checked_pointer(const ParameterInfo& parameter,
   if (argument.elements_ < elements)
     refuse(parameter, concat("has ", argument.elements_, " elements, and must have at least ",
                              elements, " (", parameter.elements.text(), ")"));
-  if (argument.pointer_ % static_cast<std::uint64_t>(parameter.align) != 0)
+  // A power of two, as the manifest's reader has checked.
+  if ((argument.pointer_ & (static_cast<std::uint64_t>(parameter.align) - 1)) != 0)
     refuse(parameter, concat("must be aligned to ", parameter.align, " bytes"));
   return argument.pointer_;
 }

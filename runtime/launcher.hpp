@@ -48,6 +48,8 @@ class Launcher {
   void check_resident(cu::Function function) const;
   void start(cu::Function function);
   void start_extended(cu::Function function);
+  template <class Call>
+  void submit(const char* symbol, Call call) const;
   void count() const;
   void print() const;
   /// Kernel, file, grid, block, shared memory and dimensions.
@@ -72,6 +74,7 @@ class Launcher {
   const ParameterInfo* zero_out_of_range_ = nullptr;
   std::array<unsigned, 3> grid_{};
   unsigned shared_bytes_ = 0;
+  bool loaded_now_ = false;
 };
 
 }  // namespace ptxmill::rt

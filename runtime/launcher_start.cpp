@@ -54,6 +54,7 @@ void Launcher::check_resident(cu::Function function) const {
     throw Error(ErrorCode::incompatible, concat("kernel '", form_.label, "' is cooperative, and ",
                                                 device_text(device), " has no such launches"));
   if (form_.resident_for_shared.load(std::memory_order_acquire) != shared_bytes_) {
+    const ContextScope scope(library_.context());
     const unsigned cluster_blocks = product(launch.cluster);
     int count = 0;
     std::int64_t blocks = 0;
@@ -82,6 +83,19 @@ void Launcher::check_resident(cu::Function function) const {
                most, " of them resident on ", device.sm_count, " multiprocessors"));
 }
 
+/// A stream belongs to its context, whichever is current, so the launch is first made without
+/// asking the driver which is. Where that is refused, it is made again under the stream's context.
+/// The default streams (null, 1 and 2) are those of the current context.
+template <class Call>
+void Launcher::submit(const char* symbol, Call call) const {
+  const bool default_stream = reinterpret_cast<std::uintptr_t>(stream_.handle()) <= 2;
+  cu::Result result = default_stream ? cu::Result::success : call();
+  if (!default_stream && result == cu::Result::success) return;
+  const ContextScope scope(library_.context());
+  if (default_stream || scope.pushed()) result = call();
+  if (result != cu::Result::success) cu::fail(symbol, result, describe());
+}
+
 void Launcher::start(cu::Function function) {
   const cu::Driver& driver = cu::driver();
   const LaunchInfo& launch = info_.launch;
@@ -91,18 +105,17 @@ void Launcher::start(cu::Function function) {
   const bool clustered = product(launch.cluster) > 1;
   if (clustered || (launch.programmatic_dependent_launch && driver.launch_kernel_ex))
     return start_extended(function);
-  const cu::Result result =
-      launch.cooperative
-          ? driver.launch_cooperative_kernel.raw(function, grid_[0], grid_[1], grid_[2],
-                                                 launch.block[0], launch.block[1], launch.block[2],
-                                                 shared_bytes_, stream_.handle(), pointers_.data())
-          : driver.launch_kernel.raw(function, grid_[0], grid_[1], grid_[2], launch.block[0],
-                                     launch.block[1], launch.block[2], shared_bytes_,
-                                     stream_.handle(), pointers_.data(), nullptr);
-  if (result != cu::Result::success)
-    cu::fail(launch.cooperative ? driver.launch_cooperative_kernel.symbol()
-                                : driver.launch_kernel.symbol(),
-             result, describe());
+  if (launch.cooperative)
+    return submit(driver.launch_cooperative_kernel.symbol(), [&] {
+      return driver.launch_cooperative_kernel.raw(
+          function, grid_[0], grid_[1], grid_[2], launch.block[0], launch.block[1], launch.block[2],
+          shared_bytes_, stream_.handle(), pointers_.data());
+    });
+  submit(driver.launch_kernel.symbol(), [&] {
+    return driver.launch_kernel.raw(function, grid_[0], grid_[1], grid_[2], launch.block[0],
+                                    launch.block[1], launch.block[2], shared_bytes_,
+                                    stream_.handle(), pointers_.data(), nullptr);
+  });
 }
 
 /// Clusters and programmatic dependent launch need the extended call.
@@ -123,9 +136,8 @@ void Launcher::start_extended(cu::Function function) {
   const cu::LaunchConfig config = config_of(grid_, launch.block, shared_bytes_, stream_.handle(),
                                             std::span(attributes.data(), used));
   if (!driver.launch_kernel_ex) cu::fail_missing(driver.launch_kernel_ex.symbol());
-  const cu::Result result =
-      driver.launch_kernel_ex.raw(&config, function, pointers_.data(), nullptr);
-  if (result != cu::Result::success) cu::fail(driver.launch_kernel_ex.symbol(), result, describe());
+  submit(driver.launch_kernel_ex.symbol(),
+         [&] { return driver.launch_kernel_ex.raw(&config, function, pointers_.data(), nullptr); });
 }
 
 std::string Launcher::describe() const {
@@ -139,6 +151,11 @@ std::string Launcher::describe() const {
 
 void Launcher::count() const {
   counting::add(counting::cells().launches);
+  counting::add(library_.launches);
+  if (loaded_now_) {
+    counting::add(counting::cells().loading_launches);
+    counting::add(library_.loading_launches);
+  }
   for (const Argument& argument : arguments_)
     if (argument.tensor_ != nullptr) counting::add(argument.tensor_->storage()->launches);
 }

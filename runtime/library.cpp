@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "runtime/counting.hpp"
 #include "runtime/library_state.hpp"
 #include "runtime/parallel.hpp"
 #include "runtime/text.hpp"
@@ -74,10 +75,13 @@ void KernelLibrary::clear() const {
   state_->unload();
 }
 
-LibraryCounters KernelLibrary::counters() const { return {state_->hits, state_->misses}; }
+LibraryCounters KernelLibrary::counters() const {
+  return {counting::hits(state_->launches, state_->loading_launches), state_->misses};
+}
 
 void KernelLibrary::reset_counters() const {
-  state_->hits = 0;
+  state_->launches = 0;
+  state_->loading_launches = 0;
   state_->misses = 0;
 }
 

@@ -92,6 +92,7 @@ void LibraryState::add_variant(KernelState& kernel, const TargetForms& target) {
                           : static_cast<std::size_t>(std::find(variant.arguments.begin(),
                                                                variant.arguments.end(), *name) -
                                                      variant.arguments.begin()));
+      form.has_workspace |= parameter.kind == ParameterKind::workspace;
       form.maps.push_back(parameter.map ? std::make_unique<TensorMapCache>() : nullptr);
     }
   }
@@ -115,18 +116,9 @@ Kernel LibraryState::handle(const KernelState& kernel, std::string_view target) 
                      device_text(context_->info()), ": ", reasons_text(kernel.verdicts)));
 }
 
-cu::Function LibraryState::function(FormState& form, const Stream* stream) {
-  if (const cu::Function ready = form.function.load(std::memory_order_acquire)) {
-    hits.fetch_add(1, std::memory_order_relaxed);
-    counting::add(counting::cells().kernel_hits);
-    return ready;
-  }
+cu::Function LibraryState::load_once(FormState& form, const Stream* stream, bool* loaded_now) {
   const std::lock_guard lock(form.loading);
-  if (const cu::Function ready = form.function.load(std::memory_order_relaxed)) {
-    hits.fetch_add(1, std::memory_order_relaxed);
-    counting::add(counting::cells().kernel_hits);
-    return ready;
-  }
+  if (const cu::Function ready = form.function.load(std::memory_order_relaxed)) return ready;
   if (recordings_on_this_thread() > 0 || (stream != nullptr && stream->capturing()))
     throw Error(ErrorCode::invalid_argument,
                 concat("kernel '", form.label, "' of ", name_,
@@ -136,6 +128,7 @@ cu::Function LibraryState::function(FormState& form, const Stream* stream) {
   const cu::Function loaded = load(form);
   misses.fetch_add(1, std::memory_order_relaxed);
   counting::add(counting::cells().kernel_misses);
+  if (loaded_now != nullptr) *loaded_now = true;
   form.function.store(loaded, std::memory_order_release);
   return loaded;
 }

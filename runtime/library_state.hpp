@@ -43,6 +43,7 @@ struct FormState {
   /// For each parameter the position of the launch argument that it is made from.
   std::vector<std::size_t> argument_of_parameter;
   std::vector<std::unique_ptr<TensorMapCache>> maps;  ///< for each parameter that is one
+  bool has_workspace = false;
 
   std::atomic<cu::Function> function{nullptr};
   std::mutex loading;  ///< guards what follows until `function` is set
@@ -84,19 +85,24 @@ class LibraryState : public std::enable_shared_from_this<LibraryState> {
   const KernelState* find(std::string_view name) const;
   const std::deque<KernelState>& kernels() const { return kernels_; }
   Kernel handle(const KernelState& kernel, std::string_view target);
-  /// The function of a form, loaded if need be. `stream` is the one about to be used, or null.
-  cu::Function function(FormState& form, const Stream* stream);
+  /// The function of a form, loaded if need be, and then `*loaded_now` is set. `stream` is the one
+  /// about to be used, or null.
+  cu::Function function(FormState& form, const Stream* stream, bool* loaded_now = nullptr) {
+    const cu::Function ready = form.function.load(std::memory_order_acquire);
+    return ready != nullptr ? ready : load_once(form, stream, loaded_now);
+  }
   void unload();
 
   /// Remembers which kernel a request of the op resolver led to.
   const KernelState* find_resolved(const std::string& request) const;
   void remember_resolved(const std::string& request, const KernelState* kernel);
 
-  std::atomic<std::uint64_t> hits{0}, misses{0};
+  std::atomic<std::uint64_t> launches{0}, loading_launches{0}, misses{0};
 
  private:
   void add_kernel(const KernelInfo& info);
   void add_variant(KernelState& kernel, const TargetForms& target);
+  cu::Function load_once(FormState& form, const Stream* stream, bool* loaded_now);
   cu::Function load(FormState& form);
   void prepare_shared_memory(FormState& form, cu::Function function);
 

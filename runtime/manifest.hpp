@@ -25,7 +25,7 @@ struct Range {
   std::int64_t multiple_of = 1;
 
   bool holds(std::int64_t value) const {
-    return value >= min && value <= max && value % multiple_of == 0;
+    return value >= min && value <= max && (multiple_of == 1 || value % multiple_of == 0);
   }
   /// As `a multiple of 4 from 1 to 64`.
   std::string text() const;

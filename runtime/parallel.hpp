@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -28,7 +29,12 @@ void in_parallel(std::size_t count, Work work) {
     }
   };
   std::vector<std::thread> workers;
-  for (std::size_t t = 1; t < threads; ++t) workers.emplace_back(run);
+  workers.reserve(threads);
+  try {
+    for (std::size_t t = 1; t < threads; ++t) workers.emplace_back(run);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those that there are do the work.
+  }
   run();
   for (std::thread& worker : workers) worker.join();
   for (const std::exception_ptr& failure : failures)

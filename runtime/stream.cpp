@@ -68,13 +68,19 @@ cu::DevicePointer StreamState::workspace(std::size_t bytes, bool zeroed) {
     refuse_capture("cannot enlarge the stream's workspace",
                    "run the work once before recording it");
     const std::size_t size = std::max({bytes, held.bytes * 2, least_workspace});
+    held.buffers.reserve(held.buffers.size() + 1);
     const cu::DevicePointer buffer = allocate(size);
-    held.buffers.push_back(buffer);
-    held.bytes = size;
     if (zeroed) {
       const ContextScope scope(*context);
-      cu::driver().memset_d8_async(buffer, 0, size, handle);
+      const cu::Driver& driver = cu::driver();
+      const cu::Result result = driver.memset_d8_async.raw(buffer, 0, size, handle);
+      if (result != cu::Result::success) {
+        context->release(buffer, handle);
+        cu::fail(driver.memset_d8_async.symbol(), result, "zeroing the stream's workspace");
+      }
     }
+    held.buffers.push_back(buffer);
+    held.bytes = size;
   }
   return held.buffers.back();
 }
@@ -178,6 +184,22 @@ float Event::milliseconds_since(const Event& start) const {
 
 namespace {
 
+/// Ends the recording, also where the driver fails to at first.
+cu::Result end_recording(const StreamState& stream, cu::Graph* graph) {
+  const cu::Driver& driver = cu::driver();
+  const cu::Result result = driver.stream_end_capture.raw(stream.handle, graph);
+  if (result == cu::Result::success) return result;
+  // What is freed in the order of a stream that still records would never be.
+  cu::CaptureStatus status = cu::CaptureStatus::none;
+  cu::Graph unwanted = nullptr;
+  if (driver.stream_is_capturing.raw(stream.handle, &status) == cu::Result::success &&
+      status != cu::CaptureStatus::none &&
+      driver.stream_end_capture.raw(stream.handle, &unwanted) == cu::Result::success &&
+      unwanted != nullptr)
+    driver.graph_destroy.raw(unwanted);
+  return result;
+}
+
 /// Records what `work` does. The recording is ended whatever happens.
 cu::Graph record(const StreamState& stream, const std::function<void()>& work) {
   const cu::Driver& driver = cu::driver();
@@ -188,13 +210,13 @@ cu::Graph record(const StreamState& stream, const std::function<void()>& work) {
     work();
   } catch (...) {
     --recordings;
-    if (driver.stream_end_capture.raw(stream.handle, &graph) == cu::Result::success &&
-        graph != nullptr)
+    if (end_recording(stream, &graph) == cu::Result::success && graph != nullptr)
       driver.graph_destroy.raw(graph);
     throw;
   }
   --recordings;
-  driver.stream_end_capture(stream.handle, &graph);
+  if (const cu::Result result = end_recording(stream, &graph); result != cu::Result::success)
+    cu::fail(driver.stream_end_capture.symbol(), result);
   return graph;
 }
 

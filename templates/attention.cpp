@@ -93,6 +93,11 @@ class Attention final : public Template {
             .min_ctas_per_sm = 2};
   }
   void emit(Emitter& k, const Form& form) const override;
+  std::vector<std::pair<std::string, std::string>> division(const Form&,
+                                                            const ptx::Target&) const override {
+    return {{"CTA's tile", std::to_string(AttentionTile::queries) + " queries"},
+            {"warp's tile", std::to_string(AttentionTile::warp_queries) + " queries"}};
+  }
 
  private:
   void check_stride(const Integer& stride, const Dim& row_heads) const {

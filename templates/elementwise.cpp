@@ -13,6 +13,8 @@ using ptx::f32;
 
 class Elementwise final : public Template {
  public:
+  Elementwise() { tunable(block); }
+
   DtypeField dtype{*this, "dtype", "element type of every tensor", {Dtype::f32}};
   ChoiceList ops{*this,
                  "ops",

@@ -1,13 +1,14 @@
 // gemm: out = activation(alpha A W^T + bias) + residual, on the FMA units. A CTA computes one tile
-// (lib/simt_tile.hpp). The products of an element are added in the order of k: in chunks of 64 in
-// the smaller tiles, in one chain in the large one, whose registers are full. A row's result
-// depends on m only through that choice (the forms' `when`), and not on the other rows.
+// (lib/simt_tile.hpp); lib/gemm_tiles.hpp chooses it. The products of an element are added in the
+// order of k, in as many chains as the tile has slices. A row's result depends on m only through
+// the choice of the tile (the forms' `when`), and not on the other rows.
 #include <algorithm>
-#include <cmath>
+#include <bit>
 
 #include "templates/emitter.hpp"
 #include "templates/lib/access.hpp"
 #include "templates/lib/epilogue.hpp"
+#include "templates/lib/gemm_tiles.hpp"
 #include "templates/lib/panel.hpp"
 #include "templates/lib/simt_tile.hpp"
 
@@ -16,24 +17,13 @@ namespace {
 
 using Shared = SharedPtr<ptx::f32>;
 
-/// Multiprocessors that a launch should fill.
-constexpr std::int64_t processors = 132;
 /// Rows of tiles that neighbouring CTAs compute together, so that L2 serves most reads of W.
 constexpr int group_rows = 16;
 
-/// A tile, and how many of them a launch must have for it to be preferred to the next.
-struct Variant {
-  const char* name;
-  SimtTile tile;
-  std::int64_t least_tiles;
-};
-constexpr Variant variants[] = {{"large", {128, 128, 16, 8, 16, 4, 2, 0}, 2 * processors},
-                                {"medium", {64, 64, 32, 4, 8, 8, 3, 64}, processors},
-                                {"small", {32, 32, 32, 4, 4, 8, 8, 64}, 0}};
-constexpr int any_variant = 1;
-
 class Gemm final : public Template {
  public:
+  Gemm() { tunable(tile_size); }
+
   DtypeField dtype{*this, "dtype", "element type of every tensor", {Dtype::f32}};
   Dim dim_m{*this, "m", "rows of a", {.min = 0, .dynamic_by_default = true}};
   Dim dim_n{*this, "n", "output features"};
@@ -44,13 +34,11 @@ class Gemm final : public Template {
                 {"out_in", "in_out"},
                 "out_in"};
   EpilogueFields epilogue{*this};
-  Choice tile_size{
-      *this,
-      "tile",
-      "what a CTA computes: large is 128 x 128, medium 64 x 64, small 32 x 32; auto chooses "
-      "by how many a launch has",
-      {"auto", "large", "medium", "small"},
-      "auto"};
+  Choice tile_size{*this,
+                   "tile",
+                   "rows and columns of out that a CTA computes; auto chooses by n, k and m",
+                   {"auto", "128x128", "96x192", "48x96", "32x64"},
+                   "auto"};
 
   Tensor a{*this, "a", Direction::in, dtype, "the rows", [this] { return Shape{dim_m, dim_k}; }};
   Tensor w{
@@ -80,6 +68,17 @@ class Gemm final : public Template {
   std::vector<Form> forms() const override;
   Launch launch(const Form& form) const override;
   int alignment(const Form& form, const Tensor& tensor) const override;
+  std::vector<std::pair<std::string, std::string>> division(const Form& form,
+                                                            const ptx::Target&) const override {
+    const SimtTile& t = gemm_tile(form.variant).tile;
+    const auto by = [](int down, int across) {
+      return std::to_string(down) + " x " + std::to_string(across);
+    };
+    return {{"CTA's tile", by(t.rows, t.cols)},
+            {"thread's block", by(t.thread_rows, t.thread_cols)},
+            {"slices of k", std::to_string(t.slices)},
+            {"stages", std::to_string(t.stages) + " of " + std::to_string(t.depth) + " of k each"}};
+  }
   void emit(Emitter& k, const Form& form) const override;
 
  private:
@@ -89,77 +88,63 @@ class Gemm final : public Template {
     int out_vector;  ///< elements of one access to out, bias and residual
     U32 first_row, first_col;
     Shared ring;
+    Var<ptx::u32> ring_at;  ///< the present stage, in elements from the ring's start
     std::unique_ptr<Panel> a, w;
     Accumulators sums;
   };
 
   bool is_out_in() const { return layout.is("out_in"); }
+  std::vector<Form> forms_of(const GemmTile& tile) const;
   int out_vector(const Form& form) const;
-  std::vector<When> enough_tiles(const Variant& variant) const;
   Parts parts(Emitter& k, const Form& form) const;
-  static void fetch(Emitter& k, Parts& p, const Extent& at);
+  static void fill_ring(Emitter& k, Parts& p);
+  static void end_stage(Emitter& k, Parts& p, const U32& next);
   static void multiply_round(Emitter& k, Parts& p, const U32& at);
-  void store_band(Emitter& k, const Parts& p, const Extent& band, int bands) const;
-  void store_rows(Emitter& k, const Parts& p, const Extent& first, int rows) const;
+  void store(Emitter& k, const Parts& p) const;
+  void store_columns(Emitter& k, const Parts& p, const U32& col, int across) const;
 };
 
 /// The copy of the tile's result in shared memory: padded, against bank conflicts.
-constexpr int pitch(const SimtTile& tile) { return tile.cols + 4; }
+constexpr int result_pitch(const SimtTile& tile) { return tile.cols + 4; }
 
-/// The parts in which the result passes through the ring's memory.
-constexpr int bands(const SimtTile& tile) {
-  return tile.rows * pitch(tile) > tile.ring_elements() ? tile.warps_down() : 1;
-}
-
-std::vector<When> Gemm::enough_tiles(const Variant& variant) const {
-  const auto least = [](int extent, std::int64_t tiles) { return (tiles - 1) * extent + 1; };
-  const auto& [rows, cols] = std::pair(variant.tile.rows, variant.tile.cols);
-  if (variant.least_tiles == 0) return {};
+/// With a dynamic n, a form for its multiples of 4 and one for the rest.
+std::vector<Form> Gemm::forms_of(const GemmTile& tile) const {
+  Form form{.name = tile.form_name(), .vector = 4, .variant = tile.index};
   if (dim_n.is_static()) {
-    const std::int64_t across = ceil_div(dim_n.get(), cols);
-    return {{.dim = &dim_m, .min = least(rows, ceil_div(variant.least_tiles, across))}};
+    form.vector = dim_n.get() % 4 == 0 ? 4 : 1;
+    return {form};
   }
-  if (dim_m.is_static()) {
-    const std::int64_t down = ceil_div(dim_m.get(), rows);
-    return {{.dim = &dim_n, .min = least(cols, ceil_div(variant.least_tiles, down))}};
-  }
-  const auto side = static_cast<std::int64_t>(std::sqrt(variant.least_tiles));
-  return {{.dim = &dim_m, .min = least(rows, side)}, {.dim = &dim_n, .min = least(cols, side)}};
+  Form any{.name = tile.form_name() + "_any", .vector = 1, .variant = tile.index};
+  form.when.push_back({.dim = &dim_n, .multiple_of = 4});
+  return {form, any};
 }
 
 std::vector<Form> Gemm::forms() const {
   std::vector<Form> all;
-  int scalar_tile = any_variant;
-  for (int i = 0; i < static_cast<int>(std::size(variants)); ++i) {
-    const Variant& v = variants[i];
-    if (tile_size.is(v.name)) scalar_tile = i;
-    if (!tile_size.is("auto") && !tile_size.is(v.name)) continue;
-    Form form{.name = v.name, .vector = 4, .variant = i};
-    if (tile_size.is("auto")) form.when = enough_tiles(v);
-    form.when.push_back({.dim = &dim_k, .multiple_of = 4});
-    if (!is_out_in()) form.when.push_back({.dim = &dim_n, .multiple_of = 4});
-    all.push_back(std::move(form));
-  }
-  all.push_back({.name = "any", .variant = scalar_tile});
+  const auto chosen = tile_size.is("auto") ? gemm_tiles(dim_m, dim_n, dim_k)
+                                           : std::vector{gemm_tile(tile_size.get())};
+  for (const GemmTile& tile : chosen)
+    for (Form& form : forms_of(tile)) {
+      if (form.vector == 1 && !dim_n.is_static() && tile.least_m > 0) continue;
+      if (tile.least_m > 0)
+        form.when.insert(form.when.begin(), {.dim = &dim_m, .min = tile.least_m});
+      if (tile.least_n > 0)
+        form.when.insert(form.when.begin(), {.dim = &dim_n, .min = tile.least_n});
+      all.push_back(std::move(form));
+    }
   return all;
 }
 
 Launch Gemm::launch(const Form& form) const {
-  const SimtTile& tile = variants[form.variant].tile;
+  const SimtTile& tile = gemm_tile(form.variant).tile;
   return {.grid = {ceil_div(dim_m, tile.rows) * ceil_div(dim_n, tile.cols), 1, 1},
           .block = {tile.threads(), 1, 1},
           .min_ctas_per_sm = tile.ctas_per_sm};
 }
 
-int Gemm::out_vector(const Form& form) const {
-  const bool rows_aligned =
-      dim_n.is_static() ? dim_n.get() % 4 == 0 : divisor(form, dim_n) % 4 == 0;
-  return form.vector == 4 && rows_aligned ? 4 : 1;
-}
-
 int Gemm::alignment(const Form& form, const Tensor& tensor) const {
   const bool operand = &tensor == &a || &tensor == &w;
-  return (operand ? form.vector : out_vector(form)) * spec::size_bytes(dtype);
+  return (operand ? 1 : form.vector) * spec::size_bytes(dtype);
 }
 
 /// The tile of this CTA: its first row and column.
@@ -175,32 +160,83 @@ std::pair<U32, U32> place(Emitter& k, const SimtTile& tile, const Extent& m, con
 }
 
 Gemm::Parts Gemm::parts(Emitter& k, const Form& form) const {
-  const SimtTile& tile = variants[form.variant].tile;
+  const SimtTile& tile = gemm_tile(form.variant).tile;
   const Extent m = k.dim(dim_m), n = k.dim(dim_n), depth = k.dim(dim_k);
   const auto [row, col] = place(k, tile, m, n);
-  const int result_elements = tile.rows / bands(tile) * pitch(tile);
-  const int elements = std::max(tile.ring_elements(), result_elements);
+  const int elements = std::max(tile.ring_elements(), tile.rows * result_pitch(tile));
   const Shared ring = k.let("ring", k.shared<ptx::f32>("ring", elements));
-  const Stages stages(k, tile, depth, form.vector);
+  Var<ptx::u32> ring_at = k.var<ptx::u32>("ring_at", 0);
+  const Stages stages(k, tile, depth);
   const PanelSource from_a{"a", k.ptr(a), m, row, tile.rows};
   const PanelSource from_w{"w", k.ptr(w), n, col, tile.cols};
   auto a_panel = row_panel(k, stages, from_a, ring);
   auto w_panel = (is_out_in() ? row_panel : column_panel)(k, stages, from_w, ring + tile.rows);
   Accumulators sums(k, tile, stages.tid, ring);
-  return {stages,         out_vector(form), row, col, ring, std::move(a_panel), std::move(w_panel),
+  return {stages,
+          form.vector,
+          row,
+          col,
+          ring,
+          std::move(ring_at),
+          std::move(a_panel),
+          std::move(w_panel),
           std::move(sums)};
 }
 
-void Gemm::fetch(Emitter& k, Parts& p, const Extent& at) {
-  k.phase("load the stage after it", [&] {
-    p.a->fetch(k, at);
-    p.w->fetch(k, at);
+/// Copies as many stages as the ring holds, and waits for the first.
+void Gemm::fill_ring(Emitter& k, Parts& p) {
+  const SimtTile& tile = p.stages.tile;
+  const Extent& count = p.stages.count;
+  for (int stage : unroll(tile.stages)) {
+    const auto fetch = [&] {
+      k.phase("copy stage " + std::to_string(stage), [&] {
+        for (Panel* panel : {p.a.get(), p.w.get()})
+          if (stage == 0)
+            panel->fetch_first(k);
+          else
+            panel->fetch(k, stage * tile.depth, stage * tile.stage_elements(), nullptr);
+      });
+    };
+    if (stage == 0 || (count.is_static() && count.get() > stage))
+      fetch();
+    else if (!count.is_static())
+      k.if_("has_stage" + std::to_string(stage), count > stage, fetch);
+    k.cp_async_commit_group();
+  }
+  k.cp_async_wait_group(tile.stages - 1);
+  k.sync();
+}
+
+/// Frees the present stage, fills it anew, and turns to the next.
+void Gemm::end_stage(Emitter& k, Parts& p, const U32& next) {
+  const SimtTile& tile = p.stages.tile;
+  k.cp_async_wait_group(tile.stages - 2);
+  k.sync();
+  const U32 ahead = k.let("stage_ahead", next / tile.slice_depth() + (tile.stages - 1));
+  const auto copy_stage = [&](const Pred* when) {
+    const U32 at = ahead * tile.depth;
+    for (Panel* panel : {p.a.get(), p.w.get()})
+      panel->fetch(k, Extent(at), Extent(present(p.ring_at)), when);
+  };
+  if (tile.guards_copies) {
+    k.phase("copy a later stage into its place", [&] {
+      const Pred follows = ahead < p.stages.count;
+      copy_stage(&follows);
+    });
+  } else {
+    k.if_("stage_follows", ahead < p.stages.count,
+          [&] { k.phase("copy a later stage into its place", [&] { copy_stage(nullptr); }); });
+  }
+  k.cp_async_commit_group();
+  k.phase("turn to the next stage", [&] {
+    const U32 following = p.ring_at + tile.stage_elements();
+    p.ring_at = k.selp(following, 0u, following < tile.ring_elements());
+    p.sums.turn_to(Extent(present(p.ring_at)));
   });
 }
 
 void Gemm::multiply_round(Emitter& k, Parts& p, const U32& at) {
   const SimtTile& tile = p.stages.tile;
-  const Extent& end = p.stages.end;
   k.phase("multiply", [&] {
     for (int step : unroll(tile.steps - 1)) {
       p.sums.read(k, (step + 1) % 2, step + 1);
@@ -208,20 +244,11 @@ void Gemm::multiply_round(Emitter& k, Parts& p, const U32& at) {
     }
   });
   const U32 next = k.let("k_next", at + tile.steps);
-  k.phase("go on to the next slices", [&] { p.sums.advance(tile.steps); });
-  k.if_("stage_ends", next % tile.depth == 0, [&] {
-    const U32 stage = k.let("ring_next", next / tile.depth % 2 * (tile.depth * tile.slice()));
-    k.phase("turn to the other stage", [&] { p.sums.turn_to(Extent(stage)); });
-    k.if_("stage_follows", next < end, [&] {
-      k.phase("store it to shared memory", [&] {
-        p.a->deposit(k, Extent(stage));
-        p.w->deposit(k, Extent(stage));
-      });
-      k.sync();
-      const U32 ahead = k.assume_multiple(k.let("k_ahead", next + tile.depth), tile.depth);
-      k.if_("stage_ahead", ahead < end, [&] { fetch(k, p, Extent(ahead)); });
-    });
-  });
+  k.phase("go on to the next k", [&] { p.sums.advance(tile.steps); });
+  if (tile.steps == tile.slice_depth())
+    end_stage(k, p, next);
+  else
+    k.if_("stage_ends", next % tile.slice_depth() == 0, [&] { end_stage(k, p, next); });
   // In the last round what is read here is never used.
   k.phase("multiply the last step, read the next round's operands", [&] {
     p.sums.read(k, 0, 0);
@@ -230,48 +257,45 @@ void Gemm::multiply_round(Emitter& k, Parts& p, const U32& at) {
   if (tile.chunk > 0) k.if_("chunk_ends", next % tile.chunk == 0, [&] { p.sums.end_chunk(k); });
 }
 
-void Gemm::store_band(Emitter& k, const Parts& p, const Extent& band, int count) const {
-  const int rows = p.stages.tile.rows / count;
-  const Extent first = k.let("band_row", band * rows);
-  const auto deposit = [&] {
-    k.phase("put the sums into shared memory",
-            [&] { p.sums.deposit(k, p.ring, pitch(p.stages.tile), first); });
-  };
-  k.sync();
-  if (count == 1)
-    deposit();
+/// Threads stand side by side along rows: as many as divide both a row and the CTA.
+void Gemm::store(Emitter& k, const Parts& p) const {
+  const SimtTile& tile = p.stages.tile;
+  const int accesses = tile.cols / p.out_vector;
+  const int across =
+      std::min(1 << std::countr_zero(static_cast<unsigned>(accesses)), tile.threads());
+  const U32 first = k.let("store_col", p.stages.tid % across * p.out_vector);
+  if (across == accesses)
+    store_columns(k, p, first, across);
   else
-    k.if_("own_band", p.sums.warp_row() / (p.stages.tile.warps_down() / count) == band, deposit);
-  k.sync();
-  store_rows(k, p, first, rows);
+    k.for_range("col", first, tile.cols, across * p.out_vector,
+                [&](const U32& col) { store_columns(k, p, col, across); });
 }
 
-void Gemm::store_rows(Emitter& k, const Parts& p, const Extent& first, int rows) const {
-  const int width = p.out_vector;
-  const int threads_across = p.stages.tile.cols / width;
-  const int apart = p.stages.tile.threads() / threads_across;
+void Gemm::store_columns(Emitter& k, const Parts& p, const U32& col, int across) const {
+  const int width = p.out_vector, pitch = result_pitch(p.stages.tile);
+  const int apart = p.stages.tile.threads() / across;
   const Extent m = k.dim(dim_m), n = k.dim(dim_n);
   k.phase("apply the epilogue, store", [&] {
-    const U32 first_row = p.first_row + first;
-    const U32 end = k.min(k.max(m, first_row) - first_row, rows);
-    const U32 col = p.stages.tid % threads_across * width;
+    const U32 end = k.min(m - Extent(p.first_row), p.stages.tile.rows);
     const U32 out_col = p.first_col + col;
     k.if_("in_range", out_col < n, [&] {
       std::vector<F32> added;
       if (epilogue.bias) added = k.load_vector(k.ptr(bias) + out_col, width);
-      const Shared from = p.ring + col;
-      Var<ptx::u32> row = k.var<ptx::u32>("row", p.stages.tid / threads_across);
+      // Of each pair of columns the second comes first.
+      const Shared from = p.ring + (width == 1 ? k.xor_(col, 1) : col);
+      Var<ptx::u32> row = k.var<ptx::u32>("row", p.stages.tid / across);
       const auto store_some = [&](int count) {
         std::vector<U64> elements;
         std::vector<std::vector<F32>> last(count);
         const U64 along = k.cvt<ptx::u64>(out_col);
         for (int i : unroll(count)) {
-          elements.push_back(k.mad_wide(first_row + row + i * apart, n, along));
+          elements.push_back(k.mad_wide(p.first_row + row + i * apart, n, along));
           if (epilogue.residual) last[i] = k.load_vector(k.ptr(residual) + elements[i], width);
         }
-        const Shared at = from + row * pitch(p.stages.tile);
+        const Shared at = from + row * pitch;
         for (int i : unroll(count)) {
-          const auto sums = load_shared(k, at + i * apart * pitch(p.stages.tile), width);
+          std::vector<F32> sums = load_shared(k, at + i * apart * pitch, width);
+          for (int pair = 0; pair + 1 < width; pair += 2) std::swap(sums[pair], sums[pair + 1]);
           const auto values = apply(k, epilogue, sums, added, last[i]);
           k.store_vector(k.ptr(out) + elements[i], values);
         }
@@ -292,32 +316,17 @@ void Gemm::store_rows(Emitter& k, const Parts& p, const Extent& first, int rows)
 void Gemm::emit(Emitter& k, const Form& form) const {
   Parts p = parts(k, form);
   const SimtTile& tile = p.stages.tile;
-  const Extent& end = p.stages.end;
-  k.phase("load the first stage", [&] {
-    p.a->fetch_first(k);
-    p.w->fetch_first(k);
-  });
-  k.phase("store it to shared memory", [&] {
-    p.a->deposit(k, 0);
-    p.w->deposit(k, 0);
-  });
-  k.sync();
-  if (!end.is_static())
-    k.if_("second_stage", end > tile.depth, [&] { fetch(k, p, tile.depth); });
-  else if (end.get() > tile.depth)
-    fetch(k, p, tile.depth);
+  fill_ring(k, p);
   k.phase("read the first operands", [&] {
     p.sums.turn_to(0);
     p.sums.read(k, 0, 0);
   });
-  k.for_range("k_at", 0, end, tile.steps, [&](const U32& at) { multiply_round(k, p, at); });
+  const Extent end = p.stages.count * tile.slice_depth();
+  k.for_range("k_at", 0, k.let("k_end", end), tile.steps,
+              [&](const U32& at) { multiply_round(k, p, at); });
   p.sums.finish(k);
-  const int count = bands(tile);
-  if (count == 1)
-    store_band(k, p, 0, 1);
-  else
-    k.for_range("band", 0, count, 1,
-                [&](const U32& band) { store_band(k, p, Extent(band), count); });
+  p.sums.deposit(k, p.ring, result_pitch(tile));
+  store(k, p);
 }
 
 PTXMILL_TEMPLATE(Gemm, "gemm", "activation(alpha A W^T + bias) + residual for a matrix of rows.");

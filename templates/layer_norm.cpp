@@ -7,6 +7,8 @@ namespace {
 
 class LayerNorm final : public Template {
  public:
+  LayerNorm() { tunable(block); }
+
   DtypeField dtype{*this, "dtype", "element type of every tensor", {Dtype::f32}};
   Dim rows{*this, "rows", "rows of the matrix", {.min = 0, .dynamic_by_default = true}};
   Dim d_model{*this, "d_model", "columns of the matrix", {.min = 0}};
@@ -36,6 +38,10 @@ class LayerNorm final : public Template {
     return RowPlan::launch(form, rows, d_model, block);
   }
   void emit(Emitter& k, const Form& form) const override;
+  std::vector<std::pair<std::string, std::string>> division(
+      const Form& form, const ptx::Target& target) const override {
+    return RowPlan(form, d_model, block, target).division();
+  }
 };
 
 /// total / d_model.

@@ -12,6 +12,8 @@ using ptx::f32;
 
 class Softmax final : public Template {
  public:
+  Softmax() { tunable(block); }
+
   DtypeField dtype{*this, "dtype", "element type of both tensors", {Dtype::f32}};
   Dim rows{*this, "rows", "rows of the matrix", {.min = 0, .dynamic_by_default = true}};
   Dim cols{*this, "cols", "columns of the matrix", {.min = 0}};
@@ -37,6 +39,10 @@ class Softmax final : public Template {
     return RowPlan::launch(form, rows, cols, block);
   }
   void emit(Emitter& k, const Form& form) const override;
+  std::vector<std::pair<std::string, std::string>> division(
+      const Form& form, const ptx::Target& target) const override {
+    return RowPlan(form, cols, block, target).division();
+  }
 };
 
 class SoftmaxBody {

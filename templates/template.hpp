@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "generator/manifest/expression.hpp"
@@ -110,6 +111,11 @@ class Template : public spec::Declared {
   /// Bytes that a tensor's address must be a multiple of.
   virtual int alignment(const Form& form, const Tensor& tensor) const {
     return form.vector * spec::size_bytes(tensor.dtype());
+  }
+  /// How a form divides the work, for `ptxmill explain`: what is divided, and into what.
+  virtual std::vector<std::pair<std::string, std::string>> division(const Form&,
+                                                                    const ptx::Target&) const {
+    return {};
   }
   /// The forms that the spec's values leave, each with the conditions that remain.
   std::vector<Form> settled_forms() const;

@@ -37,6 +37,10 @@ class Transpose final : public Template {
   }
 
   void emit(Emitter& k, const Form& form) const override;
+  std::vector<std::pair<std::string, std::string>> division(const Form&,
+                                                            const ptx::Target&) const override {
+    return {{"CTA's tile", std::to_string(side) + " x " + std::to_string(side)}};
+  }
 };
 
 /// One CTA's tile: where it lies in the matrix, and the way through shared memory.

@@ -202,6 +202,53 @@ void decode_prefetch(Decoder& d) {
   d.address(d.operand(0), space);
 }
 
+std::int64_t whole_number(Decoder& d, const Operand& o) {
+  if (o.kind != Operand::Kind::integer) d.mismatch();
+  return static_cast<std::int64_t>(o.bits);
+}
+
+/// A copy is done where it is issued, as early as a device may do it; nothing is left for a wait.
+void decode_async_copy(Decoder& d) {
+  Modifiers& m = d.modifiers();
+  const bool through_l1 = m.take_one({"ca", "cg"}) == "ca";
+  if (!m.take("shared") && !m.take("shared::cta")) d.mismatch();
+  if (!m.take("global")) d.mismatch();
+  m.take_one({"L2::64B", "L2::128B", "L2::256B"});
+  d.expect_operands(3);
+  const std::int64_t bytes = whole_number(d, d.operand(2));
+  if (bytes != 16 && !(through_l1 && (bytes == 4 || bytes == 8))) {
+    d.fail(d.instruction().at, text("cp.async of ", bytes, " bytes"));
+  }
+  const int count = static_cast<int>(bytes / 4);
+  const Decoder::Address from = d.address(d.operand(1), AddressSpace::global);
+  Slot value[4] = {sink_slot, sink_slot, sink_slot, sink_slot};
+  for (int k = 0; k < count; ++k) value[k] = d.temporary(Type::b32);
+  Instruction& load = d.emit(handlers().load({Type::b32, count}),
+                             {value[0], value[1], value[2], value[3]}, {from.base}, Kind::memory);
+  load.imm = from.offset;
+  load.aux = d.access_bits(from);
+  load.definedness = Definedness::own;
+  const Decoder::Address to = d.address(d.operand(0), AddressSpace::shared);
+  for (int k = count; k < 4; ++k) value[k] = zero_slot;
+  Instruction& store = d.emit(handlers().store({Type::b32, count}), {},
+                              {to.base, value[0], value[1], value[2], value[3]}, Kind::memory);
+  store.imm = to.offset;
+  store.aux = d.access_bits(to);
+  store.definedness = Definedness::own;
+}
+
+void decode_async(Decoder& d) {
+  Modifiers& m = d.modifiers();
+  if (!m.take("async")) d.mismatch();
+  if (m.take("commit_group") || m.take("wait_all")) return d.expect_operands(0);
+  if (m.take("wait_group")) {
+    d.expect_operands(1);
+    if (whole_number(d, d.operand(0)) < 0) d.mismatch();
+    return;
+  }
+  decode_async_copy(d);
+}
+
 }  // namespace
 
 bool decode_memory(Decoder& d, std::string_view op) {
@@ -209,6 +256,7 @@ bool decode_memory(Decoder& d, std::string_view op) {
   if (op == "st") return decode_st(d), true;
   if (op == "atom") return decode_atomic(d, true), true;
   if (op == "red") return decode_atomic(d, false), true;
+  if (op == "cp") return decode_async(d), true;
   if (op == "prefetch" || op == "prefetchu") return decode_prefetch(d), true;
   return false;
 }

@@ -146,7 +146,7 @@ class ModuleBuilder {
     k.info.name = std::string(f.name);
     std::uint64_t threads = 1;
     for (std::size_t i = 0; i < 3; ++i) {
-      k.max_block[i] = static_cast<std::uint32_t>(f.max_threads[i]);
+      if (f.exact_threads) k.info.required_block[i] = static_cast<std::uint32_t>(f.max_threads[i]);
       threads *= f.max_threads[i];
     }
     const auto most = static_cast<std::uint64_t>(out_.machine.max_threads_per_block);

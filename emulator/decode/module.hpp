@@ -71,11 +71,10 @@ struct NamedRange {
 
 struct Kernel {
   EntryInfo info;
-  std::array<std::uint32_t, 3> max_block{0, 0, 0};  ///< .maxntid; 0 where not given
-  std::vector<Instruction> code;                    ///< closed by an exit
-  std::vector<Origin> origins;                      ///< of `code`
-  std::vector<std::vector<std::uint32_t>> tables;   ///< of indexed branches
-  Slot slots = first_free_slot;                     ///< how many slots a warp needs
+  std::vector<Instruction> code;                   ///< closed by an exit
+  std::vector<Origin> origins;                     ///< of `code`
+  std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
+  Slot slots = first_free_slot;                    ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;
   std::vector<SpecialSlot> specials;
   std::uint64_t dynamic_shared_offset = 0;

@@ -96,6 +96,8 @@ CUresult check_shape(const Driver& driver, const Function& f, const Request& r) 
       r.dynamic_shared > static_cast<std::uint32_t>(f.max_dynamic_shared)) {
     return CUDA_ERROR_INVALID_VALUE;
   }
+  if (volume(f.entry->required_block) != 0 && r.block != f.entry->required_block)
+    return CUDA_ERROR_INVALID_VALUE;
   if (const CUresult code = check_cluster(driver, f, r); code != CUDA_SUCCESS) return code;
   const auto resident = static_cast<std::uint64_t>(
       blocks_per_sm(*driver.limits, *f.entry, static_cast<int>(threads), r.dynamic_shared));

@@ -112,6 +112,7 @@ struct Function {
   std::vector<Variable> params;
   std::vector<Variable> results;
   std::array<std::uint64_t, 3> max_threads{0, 0, 0};  ///< .maxntid or .reqntid; 0: not given
+  bool exact_threads = false;                         ///< .reqntid
   std::uint64_t max_registers = 0;
   std::vector<Statement> body;
 };

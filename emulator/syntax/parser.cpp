@@ -147,7 +147,12 @@ class ModuleParser {
 
   bool performance_directive(ast::Function& f) {
     if (at_word(in_, {".maxntid", ".reqntid"})) {
-      in_.next();
+      const Token& directive = in_.next();
+      const bool exact = directive.text == ".reqntid";
+      if (f.max_threads[0] != 0 && exact != f.exact_threads)
+        Cursor::fail(directive.at,
+                     "Conflicting directives: .maxntid and .reqntid cannot both be specified");
+      f.exact_threads = exact;
       f.max_threads = {bounded_size(1024), 1, 1};
       for (std::size_t i = 1; i < 3 && in_.accept(","); ++i) f.max_threads[i] = bounded_size(1024);
       return true;

@@ -1,12 +1,7 @@
 #include "generator/cli/compare.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
-#include <map>
-#include <memory>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -35,11 +30,29 @@ struct Contents {
   struct File {
     std::string kernel;
     json form;
+    std::map<std::string, std::string> facts;
     std::string text;
   };
   std::map<std::string, File> files;
   std::map<std::string, std::string> plans;
 };
+
+/// What the manifest says of a form beside the PTX and its driver.
+std::map<std::string, std::string> facts_of(const json& kernel, const json& form) {
+  std::map<std::string, std::string> facts;
+  for (const char* key : {"template", "dtypes", "dims", "options"})
+    facts[key] = kernel.at(key).dump();
+  for (const char* key : {"when", "requires"}) facts[key] = form.at(key).dump();
+  for (const auto& [key, value] : form.at("launch").items())
+    if (key != "shared_bytes") facts[key] = value.dump();
+  for (std::size_t i = 0; i < form.at("params").size(); ++i) {
+    json parameter = form["params"][i];
+    const std::string name = parameter.at("name");
+    parameter.erase("name");
+    facts["parameter " + name] = fmt::format("{}: {}", i, parameter.dump());
+  }
+  return facts;
+}
 
 void read_library(const fs::path& directory, Contents& contents) {
   const fs::path path = directory / "manifest.json";
@@ -50,12 +63,13 @@ void read_library(const fs::path& directory, Contents& contents) {
       for (const json& target : kernel.at("targets"))
         for (const json& form : target.at("forms")) {
           const std::string file = form.at("file");
-          contents.files[library + "/" + file] = {kernel.at("name"), form,
+          contents.files[library + "/" + file] = {kernel.at("name"), form, facts_of(kernel, form),
                                                   read_text(directory / file)};
         }
     for (const json& plan : manifest.at("plans"))
       for (const auto& [target, steps] : plan.at("targets").items()) {
-        json whole{{"steps", steps}, {"weights", plan.at("weights")}, {"dims", plan.at("dims")}};
+        json whole = plan;
+        whole["targets"] = steps;
         contents.plans[library + "/" + target + "/" + plan.at("name").get<std::string>()] =
             whole.dump(2) + "\n";
       }
@@ -75,53 +89,33 @@ Contents read_directory(const fs::path& directory) {
   return contents;
 }
 
-/// Asks ptxas through a temporary file, since it reads none from a pipe.
-Compiled compile(const std::string& text, const std::string& target) {
-  Compiled result;
-  const fs::path path = fs::temp_directory_path() /
-                        fmt::format("ptxmill-diff-{}.ptx", std::hash<std::string>{}(text));
-  std::ofstream(path, std::ios::binary) << text;
-  const std::string command =
-      fmt::format("ptxas -v -arch={} -o /dev/null '{}' 2>&1", target, path.string());
-  std::string output;
-  if (const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose); pipe) {
-    std::array<char, 4096> buffer{};
-    while (std::fgets(buffer.data(), buffer.size(), pipe.get()) != nullptr) output += buffer.data();
-  }
-  std::error_code ignored;
-  fs::remove(path, ignored);
-  if (const auto used = output.find("Used "); used != output.npos)
-    result.registers = std::atoi(output.c_str() + used + 5);
-  if (const auto spill = output.find(" bytes spill stores"); spill != output.npos)
-    result.spill_bytes = std::atoi(output.c_str() + output.rfind(' ', spill - 1));
-  return result;
-}
-
 Side side(const Contents& contents, const std::string& file) {
   Side s;
   const auto it = contents.files.find(file);
   if (it == contents.files.end()) return s;
-  const json& form = it->second.form;
   s.present = true;
   s.summary = summarize(it->second.text);
-  s.driver = form.value("driver", 0);
-  const json& launch = form.at("launch");
-  s.dynamic_shared_bytes = std::atol(launch.value("shared_bytes", "0").c_str());
-  s.launch = launch.at("grid").dump() + " x " + launch.at("block").dump();
+  s.driver = it->second.form.value("driver", 0);
+  s.dynamic_shared_bytes = it->second.form["launch"].value("shared_bytes", "0");
+  s.facts = it->second.facts;
   return s;
 }
 
-std::vector<std::string> changed_phases(const PtxSummary& a, const PtxSummary& b) {
-  std::vector<std::string> names;
-  const auto code = [](const PtxSummary& s) {
-    std::map<std::string, std::string> all;
-    for (const PhaseSummary& p : s.phases) all[p.name] += p.code;
-    return all;
-  };
-  const std::map<std::string, std::string> before = code(a), after = code(b);
+/// The code of each phase name: several phases may have one.
+std::map<std::string, std::string> code_by_phase(const PtxSummary& s,
+                                                 std::string PhaseSummary::*code) {
+  std::map<std::string, std::string> all;
+  for (const PhaseSummary& p : s.phases) all[p.name] += p.*code;
+  return all;
+}
+
+std::vector<std::string> changed_phases(const PtxSummary& a, const PtxSummary& b,
+                                        std::string PhaseSummary::*code) {
+  const auto before = code_by_phase(a, code), after = code_by_phase(b, code);
   std::set<std::string> all;
-  for (const auto& [name, text] : before) all.insert(name);
-  for (const auto& [name, text] : after) all.insert(name);
+  for (const auto& phase : before) all.insert(phase.first);
+  for (const auto& phase : after) all.insert(phase.first);
+  std::vector<std::string> names;
   for (const std::string& name : all) {
     const auto x = before.find(name), y = after.find(name);
     if (x == before.end() || y == after.end() || x->second != y->second)
@@ -130,36 +124,58 @@ std::vector<std::string> changed_phases(const PtxSummary& a, const PtxSummary& b
   return names;
 }
 
+/// Those whose own code differs; where none does, those whose registers come from elsewhere.
+std::vector<std::string> changed_phases(const PtxSummary& a, const PtxSummary& b) {
+  if (a.phases == b.phases) return {};
+  const auto own = changed_phases(a, b, &PhaseSummary::own_code);
+  return own.empty() ? changed_phases(a, b, &PhaseSummary::code) : own;
+}
+
 bool same(const Side& a, const Side& b) {
+  const PtxSummary &x = a.summary, &y = b.summary;
   return a.present && b.present && a.driver == b.driver &&
-         a.dynamic_shared_bytes == b.dynamic_shared_bytes && a.launch == b.launch &&
-         changed_phases(a.summary, b.summary).empty();
+         a.dynamic_shared_bytes == b.dynamic_shared_bytes && a.facts == b.facts &&
+         x.phases == y.phases && x.version == y.version && x.target == y.target &&
+         x.limits == y.limits && x.shared == y.shared;
+}
+
+std::vector<FileChange> changed_files(const Contents& a, const Contents& b) {
+  std::map<std::string, std::string> files;
+  for (const auto* side : {&a, &b})
+    for (const auto& [name, file] : side->files) files[name] = file.kernel;
+  std::vector<FileChange> changes;
+  for (const auto& [name, kernel] : files) {
+    const auto x = a.files.find(name), y = b.files.find(name);
+    if (x != a.files.end() && y != b.files.end() && x->second.text == y->second.text &&
+        x->second.form == y->second.form && x->second.facts == y->second.facts)
+      continue;
+    FileChange change{name, kernel, side(a, name), side(b, name), {}};
+    if (same(change.before, change.after)) continue;
+    if (change.before.present && change.after.present)
+      change.phases = changed_phases(change.before.summary, change.after.summary);
+    changes.push_back(std::move(change));
+  }
+  return changes;
 }
 
 }  // namespace
 
 Comparison compare(const fs::path& before, const fs::path& after, bool use_ptxas) {
   const Contents a = read_directory(before), b = read_directory(after);
-  const bool ptxas = use_ptxas && std::system("command -v ptxas >/dev/null 2>&1") ==
-                                      0;  // NOLINT(cert-env33-c,concurrency-mt-unsafe)
-  Comparison result;
-  std::map<std::string, std::string> files;
-  for (const auto& [name, file] : a.files) files[name] = file.kernel;
-  for (const auto& [name, file] : b.files) files[name] = file.kernel;
-  for (const auto& [name, kernel] : files) {
-    FileChange change{name, kernel, side(a, name), side(b, name), {}};
-    if (same(change.before, change.after)) continue;
-    if (change.before.present && change.after.present)
-      change.phases = changed_phases(change.before.summary, change.after.summary);
-    if (ptxas && change.before.present)
-      change.before.compiled = compile(a.files.at(name).text, change.before.summary.target);
-    if (ptxas && change.after.present)
-      change.after.compiled = compile(b.files.at(name).text, change.after.summary.target);
-    result.files.push_back(std::move(change));
+  Comparison result{changed_files(a, b), {}};
+  if (use_ptxas && !result.files.empty() && have_ptxas()) {
+    std::vector<CompileTask> tasks;
+    for (FileChange& change : result.files) {
+      for (auto [contents, side] : {std::pair(&a, &change.before), std::pair(&b, &change.after)})
+        if (side->present)
+          tasks.push_back(
+              {&contents->files.at(change.file).text, side->summary.target, &side->compiled});
+    }
+    compile(tasks);
   }
   std::set<std::string> plans;
-  for (const auto& [name, text] : a.plans) plans.insert(name);
-  for (const auto& [name, text] : b.plans) plans.insert(name);
+  for (const auto* side : {&a, &b})
+    for (const auto& plan : side->plans) plans.insert(plan.first);
   for (const std::string& name : plans) {
     const auto text = [&](const Contents& c) {
       return c.plans.count(name) != 0 ? c.plans.at(name) : std::string();

@@ -2,26 +2,23 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "generator/cli/ptx_summary.hpp"
+#include "generator/cli/ptxas.hpp"
 
 namespace ptxmill::cli {
-
-/// Registers and spills as ptxas counts them; -1 where it was not asked.
-struct Compiled {
-  int registers = -1;
-  int spill_bytes = -1;
-};
 
 /// One PTX file on one side; absent where `present` is not set.
 struct Side {
   bool present = false;
   PtxSummary summary;
   int driver = 0;
-  long dynamic_shared_bytes = 0;
-  std::string launch;  ///< grid and block, as the manifest has them
+  std::string dynamic_shared_bytes;  ///< an expression over the dimensions
+  /// What else the manifest says of the kernel and its form: launch, parameters, conditions.
+  std::map<std::string, std::string> facts;
   Compiled compiled;
 };
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "generator/cli/compare.hpp"
+#include "generator/cli/terminal.hpp"
 #include "generator/cli/verbs.hpp"
 
 namespace ptxmill::cli {
@@ -19,6 +20,8 @@ struct Row {
   std::string what, before, after;
 };
 
+std::string counted(int number) { return number < 0 ? "?" : std::to_string(number); }
+
 std::vector<Row> rows(const FileChange& change) {
   std::vector<Row> all;
   const auto add = [&](const std::string& what, const auto& before, const auto& after) {
@@ -27,20 +30,28 @@ std::vector<Row> rows(const FileChange& change) {
   const Side &a = change.before, &b = change.after;
   add(".version", a.summary.version, b.summary.version);
   add("lowest driver", a.driver, b.driver);
-  add("block", a.summary.block, b.summary.block);
-  add("launch", a.launch, b.launch);
+  add("limits", fmt::format("{}", fmt::join(a.summary.limits, " ")),
+      fmt::format("{}", fmt::join(b.summary.limits, " ")));
   add("static shared bytes", a.summary.shared_bytes, b.summary.shared_bytes);
   add("dynamic shared bytes", a.dynamic_shared_bytes, b.dynamic_shared_bytes);
-  add("registers", a.compiled.registers, b.compiled.registers);
-  add("spilled bytes", a.compiled.spill_bytes, b.compiled.spill_bytes);
-  std::set<std::string> opcodes;
-  for (const auto& [opcode, n] : a.summary.mix) opcodes.insert(opcode);
-  for (const auto& [opcode, n] : b.summary.mix) opcodes.insert(opcode);
-  const auto count = [](const Side& s, const std::string& opcode) {
-    const auto it = s.summary.mix.find(opcode);
-    return it == s.summary.mix.end() ? 0 : it->second;
+  add("registers", counted(a.compiled.registers), counted(b.compiled.registers));
+  add("spilled bytes", counted(a.compiled.spill_bytes), counted(b.compiled.spill_bytes));
+  const auto value = [](const auto& map, const std::string& key) {
+    using Value = typename std::decay_t<decltype(map)>::mapped_type;
+    const auto it = map.find(key);
+    return it == map.end() ? Value() : it->second;
   };
-  for (const std::string& opcode : opcodes) add(opcode, count(a, opcode), count(b, opcode));
+  std::set<std::string> facts, opcodes;
+  for (const Side* side : {&a, &b}) {
+    for (const auto& fact : side->facts) facts.insert(fact.first);
+    for (const auto& opcode : side->summary.mix) opcodes.insert(opcode.first);
+  }
+  for (const std::string& fact : facts) add(fact, value(a.facts, fact), value(b.facts, fact));
+  if (a.summary.shared != b.summary.shared)
+    add("shared arrays", fmt::format("{}", fmt::join(a.summary.shared, " ")),
+        fmt::format("{}", fmt::join(b.summary.shared, " ")));
+  for (const std::string& opcode : opcodes)
+    add(opcode, value(a.summary.mix, opcode), value(b.summary.mix, opcode));
   return all;
 }
 
@@ -51,8 +62,16 @@ const char* state(const FileChange& change) {
 std::string summary(const Side& side) {
   int instructions = 0;
   for (const auto& [opcode, n] : side.summary.mix) instructions += n;
-  return fmt::format("{} instructions, shared {} B, .version {}", instructions,
-                     side.summary.shared_bytes + side.dynamic_shared_bytes, side.summary.version);
+  std::string text = fmt::format("{} instructions, .version {}, driver {}", instructions,
+                                 side.summary.version, side.driver);
+  if (side.summary.shared_bytes > 0)
+    text += fmt::format(", shared {} B", side.summary.shared_bytes);
+  if (side.dynamic_shared_bytes != "0")
+    text += fmt::format(", dynamic shared {} B", side.dynamic_shared_bytes);
+  if (side.compiled.registers >= 0)
+    text += fmt::format(", {} registers, {} B spilled", side.compiled.registers,
+                        counted(side.compiled.spill_bytes));
+  return text;
 }
 
 void print_text(const Comparison& comparison) {
@@ -69,7 +88,14 @@ void print_text(const Comparison& comparison) {
       std::cout << fmt::format("    {:<24} {} -> {}\n", row.what, row.before, row.after);
   }
   for (const PlanChange& plan : comparison.plans)
-    std::cout << fmt::format("plan     {}\n{}", plan.name, plan.diff);
+    std::cout << fmt::format("plan     {}\n{}", plan.name, colored_diff(plan.diff));
+}
+
+/// A bar would end the table's cell.
+std::string in_cell(const std::string& text) {
+  std::string s;
+  for (const char c : text) s += c == '|' ? std::string("\\|") : std::string(1, c);
+  return s;
 }
 
 void print_markdown(const Comparison& comparison) {
@@ -82,9 +108,13 @@ void print_markdown(const Comparison& comparison) {
                                summary(change.before.present ? change.before : change.after));
       continue;
     }
-    std::cout << fmt::format("{} phases: {} | | |\n", head, fmt::join(change.phases, ", "));
+    std::cout << fmt::format("{} phases: {} | | |\n", head,
+                             change.phases.empty()
+                                 ? "none"
+                                 : in_cell(fmt::format("{}", fmt::join(change.phases, ", "))));
     for (const Row& row : rows(change))
-      std::cout << fmt::format("| | | {} | {} | {} |\n", row.what, row.before, row.after);
+      std::cout << fmt::format("| | | {} | {} | {} |\n", row.what, in_cell(row.before),
+                               in_cell(row.after));
   }
   for (const PlanChange& plan : comparison.plans)
     std::cout << fmt::format("\nPlan `{}`:\n\n```diff\n{}```\n", plan.name, plan.diff);
@@ -92,14 +122,16 @@ void print_markdown(const Comparison& comparison) {
 
 json to_json(const Side& side) {
   if (!side.present) return nullptr;
+  const auto number = [](int n) { return n < 0 ? json() : json(n); };
   return {{"version", side.summary.version},
           {"driver", side.driver},
-          {"block", side.summary.block},
-          {"launch", side.launch},
+          {"limits", side.summary.limits},
+          {"facts", side.facts},
+          {"shared", side.summary.shared},
           {"static_shared_bytes", side.summary.shared_bytes},
           {"dynamic_shared_bytes", side.dynamic_shared_bytes},
-          {"registers", side.compiled.registers},
-          {"spill_bytes", side.compiled.spill_bytes},
+          {"registers", number(side.compiled.registers)},
+          {"spill_bytes", number(side.compiled.spill_bytes)},
           {"instructions", side.summary.mix}};
 }
 
@@ -124,8 +156,8 @@ int diff(const DiffOptions& options) {
   try {
     comparison = compare(options.before, options.after, options.ptxas);
   } catch (const std::runtime_error& e) {
-    std::cerr << "error: " << e.what() << "\n";
-    return 2;
+    say_error(e.what());
+    return exit_usage;
   }
   if (options.format == "json")
     print_json(comparison);
@@ -133,7 +165,7 @@ int diff(const DiffOptions& options) {
     print_markdown(comparison);
   else
     print_text(comparison);
-  return comparison.empty() ? 0 : 1;
+  return comparison.empty() ? exit_ok : exit_differs;
 }
 
 }  // namespace ptxmill::cli

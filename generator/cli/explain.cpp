@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "generator/cli/load.hpp"
+#include "generator/cli/terminal.hpp"
 #include "generator/cli/verbs.hpp"
 #include "generator/ptx/printer.hpp"
 #include "generator/ptx/where.hpp"
@@ -35,7 +36,7 @@ std::string conditions(const kernels::Form& form) {
 }
 
 void print_form(const KernelEntry& kernel, const ptx::Target& target, const kernels::Form& form) {
-  const kernels::Template& t = *kernel.declared;
+  const kernels::Template& t = kernel.on(target);
   kernels::Emitter k("explained", target, t, form);
   t.emit(k, form);
   k.recorder.finish(ptx::Where::here());
@@ -45,6 +46,8 @@ void print_form(const KernelEntry& kernel, const ptx::Target& target, const kern
   std::cout << fmt::format("    launch           grid ({}, {}, {})  block ({}, {}, {})\n",
                            launch.grid[0].text(), launch.grid[1].text(), launch.grid[2].text(),
                            launch.block[0], launch.block[1], launch.block[2]);
+  for (const auto& [what, into] : t.division(form, target))
+    std::cout << fmt::format("    {:<16} {}\n", what, into);
   const int version = k.recorder.ptx_version();
   std::cout << fmt::format("    needs            PTX {}.{}, driver {} or newer\n", version / 10,
                            version % 10, isa::driver_for_ptx(version));
@@ -83,7 +86,7 @@ void print_kernel(const KernelEntry& kernel) {
   std::cout << "  arguments\n";
   print_arguments(*kernel.declared);
   for (const ptx::Target& target : kernel.targets)
-    for (const kernels::Form& form : kernel.declared->settled_forms())
+    for (const kernels::Form& form : kernel.on(target).settled_forms())
       print_form(kernel, target, form);
 }
 
@@ -114,36 +117,36 @@ void print_block(const BlockEntry& block) {
 
 }  // namespace
 
-int explain(const std::string& what) {
+int explain(const std::string& what, const GenOptions& given) {
   const std::size_t hash = what.rfind('#');
   if (hash == what.npos) {
-    std::cerr << "error: expected SPEC#NAME, such as specs/core.json#add, got " << what << "\n";
-    return 2;
+    say_error("expected SPEC#NAME, such as specs/core.json#add, got " + what);
+    return exit_usage;
   }
   const std::string name = what.substr(hash + 1);
-  GenOptions options;
+  GenOptions options = given;
   options.specs = {what.substr(0, hash)};
   const std::vector<Library> libraries = load(options);
-  if (libraries.empty()) return 2;
+  if (libraries.empty()) return exit_usage;
   std::vector<std::string> names;
   try {
     for (const BlockEntry& block : libraries[0].blocks) {
       names.push_back(block.name);
-      if (block.name == name) return print_block(block), 0;
+      if (block.name == name) return print_block(block), exit_ok;
     }
     for (const KernelEntry& kernel : libraries[0].kernels) {
       names.push_back(kernel.name);
-      if (kernel.name == name) return print_kernel(kernel), 0;
+      if (kernel.name == name) return print_kernel(kernel), exit_ok;
     }
   } catch (const ptx::BuildError& e) {
-    std::cerr << "error: " << e.what() << "\n";
-    return 2;
+    say_error(e.what());
+    return exit_usage;
   }
   const std::string meant = spec::nearest(name, names);
-  std::cerr << fmt::format("error: {} has no \"{}\"{}; there are {}\n", options.specs[0], name,
-                           meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant),
-                           fmt::join(names, ", "));
-  return 2;
+  say_error(fmt::format("{} has no \"{}\"{}; there are {}", options.specs[0], name,
+                        meant.empty() ? "" : fmt::format("; did you mean \"{}\"?", meant),
+                        fmt::join(names, ", ")));
+  return exit_usage;
 }
 
 }  // namespace ptxmill::cli

@@ -1,5 +1,11 @@
 #include "generator/cli/generate.hpp"
 
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -22,8 +28,8 @@ std::string entry_name(const KernelEntry& kernel, const Form& form) {
   return form.name.empty() ? kernel.name : kernel.name + "__" + form.name;
 }
 
-std::string digest(const KernelEntry& kernel) {
-  const json what{{"template", kernel.family}, {"fields", kernel.declared->normalised()}};
+std::string digest(const KernelEntry& kernel, const Template& declared) {
+  const json what{{"template", kernel.family}, {"fields", declared.normalised()}};
   return manifest::sha256(what.dump()).substr(0, 16);
 }
 
@@ -34,8 +40,8 @@ std::string shape_text(const std::array<Expr, 3>& grid) {
 }
 
 std::vector<std::string> header(const Library& library, const KernelEntry& kernel,
-                                const std::string& entry, const kernels::Launch& launch,
-                                std::int64_t shared_bytes) {
+                                const Template& declared, const std::string& entry,
+                                const kernels::Launch& launch, std::int64_t shared_bytes) {
   const auto& b = launch.block;
   const std::string block =
       b[1] == 1 && b[2] == 1 ? std::to_string(b[0]) : fmt::format("({}, {}, {})", b[0], b[1], b[2]);
@@ -43,7 +49,7 @@ std::vector<std::string> header(const Library& library, const KernelEntry& kerne
           fmt::format("  template  {:<20}  spec    {} {}", kernel.family, library.spec_file,
                       kernel.place),
           fmt::format("  digest    {:<20}  launch  grid ({})  block {}  shared {} B",
-                      digest(kernel), shape_text(launch.grid), block, shared_bytes),
+                      digest(kernel, declared), shape_text(launch.grid), block, shared_bytes),
           fmt::format("  update    ptxmill gen {} -o DIR", library.spec_file)};
 }
 
@@ -88,58 +94,104 @@ json when(const Form& form) {
   return all;
 }
 
-json emit_form(const Library& library, const KernelEntry& kernel, const ptx::Target& target,
-               const Form& form, Files& files) {
-  const std::string entry = entry_name(kernel, form);
-  const Template& t = *kernel.declared;
-  kernels::Emitter k(entry, target, t, form);
+/// One file to generate, and what came of it.
+struct Task {
+  const KernelEntry* kernel;
+  ptx::Target target;
+  Form form;
+  std::string text;           ///< the PTX
+  json entry;                 ///< the form in the manifest
+  std::exception_ptr failed;  ///< or what went wrong
+};
+
+std::string file_name(const Task& task) {
+  return task.target.name() + "/" + entry_name(*task.kernel, task.form) + ".ptx";
+}
+
+void emit_form(const Library& library, Task& task) {
+  const Form& form = task.form;
+  const std::string entry = entry_name(*task.kernel, form);
+  const Template& t = task.kernel->on(task.target);
+  kernels::Emitter k(entry, task.target, t, form);
   t.emit(k, form);
   k.recorder.finish(ptx::Where::here());
   const kernels::Launch launch = t.launch(form);
   const auto& b = launch.block;
-  const std::string text =
+  task.text =
       ptx::print(k.recorder, {b[0], b[1], b[2], launch.min_ctas_per_sm},
-                 header(library, kernel, entry, launch, k.recorder.shared_bytes()));
-  const std::string file = target.name() + "/" + entry + ".ptx";
-  files[library.name + "/" + file] = text;
+                 header(library, *task.kernel, t, entry, launch, k.recorder.shared_bytes()));
   const int version = k.recorder.ptx_version();
   const std::int64_t dynamic_shared =
       k.recorder.shared_is_dynamic() ? k.recorder.shared_bytes() : 0;
   json grid = json::array();
   for (const Expr& e : launch.grid) grid.push_back(to_json(e));
-  return {{"form", form.name},
-          {"file", file},
-          {"sha256", manifest::sha256(text)},
-          {"entry", entry},
-          {"target", target.name()},
-          {"ptx_version", fmt::format("{}.{}", version / 10, version % 10)},
-          {"driver", isa::driver_for_ptx(version)},
-          {"when", when(form)},
-          {"requires", json::object()},
-          {"params", params(t, form)},
-          {"launch",
-           {{"grid", grid},
-            {"block", {b[0], b[1], b[2]}},
-            {"cluster", {1, 1, 1}},
-            {"shared_bytes", std::to_string(dynamic_shared)},
-            {"cooperative", false},
-            {"programmatic_dependent_launch", false}}}};
+  task.entry = {{"form", form.name},
+                {"file", file_name(task)},
+                {"sha256", manifest::sha256(task.text)},
+                {"entry", entry},
+                {"target", task.target.name()},
+                {"ptx_version", fmt::format("{}.{}", version / 10, version % 10)},
+                {"driver", isa::driver_for_ptx(version)},
+                {"when", when(form)},
+                {"requires", json::object()},
+                {"params", params(t, form)},
+                {"launch",
+                 {{"grid", grid},
+                  {"block", {b[0], b[1], b[2]}},
+                  {"cluster", {1, 1, 1}},
+                  {"shared_bytes", std::to_string(dynamic_shared)},
+                  {"cooperative", false},
+                  {"programmatic_dependent_launch", false}}}};
 }
 
-json kernel_json(const Library& library, const KernelEntry& kernel, Files& files) {
-  json targets = json::object();
-  for (const ptx::Target& target : kernel.targets) {
-    json forms = json::array();
-    for (const Form& form : kernel.declared->settled_forms())
-      forms.push_back(emit_form(library, kernel, target, form, files));
-    targets[target.name()] = {{"forms", forms}};
+std::vector<Task> tasks_of(const Library& library) {
+  std::vector<Task> all;
+  for (const KernelEntry& kernel : library.kernels)
+    for (const ptx::Target& target : kernel.targets)
+      for (Form& form : kernel.on(target).settled_forms())
+        all.push_back({&kernel, target, std::move(form), {}, {}, {}});
+  return all;
+}
+
+/// Hands the tasks out to threads, one at a time.
+void run(const Library& library, std::vector<Task>& tasks, const Work& work) {
+  std::mutex mutex;
+  std::size_t next = 0, done = 0;
+  const auto take = [&] {
+    for (std::unique_lock lock(mutex); next < tasks.size();) {
+      Task& task = tasks[next++];
+      lock.unlock();
+      try {
+        emit_form(library, task);
+      } catch (...) {
+        task.failed = std::current_exception();
+      }
+      lock.lock();
+      if (work.progress) work.progress(++done, tasks.size());
+    }
+  };
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t jobs =
+      std::min(work.jobs > 0 ? static_cast<std::size_t>(work.jobs) : cores, tasks.size());
+  std::vector<std::thread> threads;
+  try {
+    while (threads.size() + 1 < jobs) threads.emplace_back(take);
+  } catch (const std::system_error&) {
+    // The system gives no more threads; those that there are do the work.
   }
+  take();
+  for (std::thread& thread : threads) thread.join();
+  for (const Task& task : tasks)
+    if (task.failed) std::rethrow_exception(task.failed);
+}
+
+json kernel_json(const KernelEntry& kernel, json targets) {
   return {{"name", kernel.name},
           {"template", kernel.family},
           {"dtypes", kernel.declared->normalised(spec::FieldKind::dtype)},
           {"dims", kernel.declared->normalised(spec::FieldKind::dimension)},
           {"options", kernel.declared->normalised(spec::FieldKind::option)},
-          {"targets", targets}};
+          {"targets", std::move(targets)}};
 }
 
 json plan_json(const BlockEntry& block) {
@@ -159,8 +211,12 @@ std::string spec_digest(const Library& library) {
             {"blocks", json::array()},
             {"targets", json::array()}};
   for (const ptx::Target& t : library.targets) what["targets"].push_back(t.name());
-  for (const KernelEntry& k : library.kernels)
-    what["kernels"].push_back({{"name", k.name}, {"digest", digest(k)}});
+  for (const KernelEntry& k : library.kernels) {
+    json entry{{"name", k.name}, {"digest", digest(k, *k.declared)}};
+    for (const auto& [target, declared] : k.tuned)
+      entry["tuned"][target.name()] = digest(k, *declared);
+    what["kernels"].push_back(std::move(entry));
+  }
   for (const BlockEntry& b : library.blocks)
     what["blocks"].push_back(
         {{"name", b.name}, {"block", b.family}, {"fields", b.declared->normalised()}});
@@ -169,11 +225,18 @@ std::string spec_digest(const Library& library) {
 
 }  // namespace
 
-Files generate(const Library& library) {
+Files generate(const Library& library, const Work& work) {
+  std::vector<Task> tasks = tasks_of(library);
+  run(library, tasks, work);
   Files files;
+  std::map<const KernelEntry*, json> targets;
+  for (Task& task : tasks) {
+    files[library.name + "/" + file_name(task)] = std::move(task.text);
+    targets[task.kernel][task.target.name()]["forms"].push_back(std::move(task.entry));
+  }
   json kernels = json::array(), plans = json::array();
   for (const KernelEntry& kernel : library.kernels)
-    kernels.push_back(kernel_json(library, kernel, files));
+    kernels.push_back(kernel_json(kernel, std::move(targets[&kernel])));
   for (const BlockEntry& block : library.blocks) plans.push_back(plan_json(block));
   json manifest{{"digest", ""},
                 {"format_version", 1},
@@ -183,8 +246,10 @@ Files generate(const Library& library) {
                 {"kernels", kernels},
                 {"plans", plans}};
   // The digest covers the file's bytes with its own field empty.
-  manifest["digest"] = manifest::sha256(manifest.dump(2) + "\n");
-  files[library.name + "/manifest.json"] = manifest.dump(2) + "\n";
+  std::string text = manifest.dump(2) + "\n";
+  const std::string empty = "\"digest\": \"\"";
+  text.insert(text.find(empty) + empty.size() - 1, manifest::sha256(text));
+  files[library.name + "/manifest.json"] = std::move(text);
   return files;
 }
 

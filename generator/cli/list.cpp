@@ -1,9 +1,11 @@
 // list and schema: what a spec can say, from the templates' own declarations.
+#include <algorithm>
 #include <iostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "generator/cli/load.hpp"
 #include "generator/cli/verbs.hpp"
 #include "templates/block.hpp"
 #include "templates/template.hpp"
@@ -22,6 +24,21 @@ void list_families(std::ostream& out, const char* kind, const std::vector<Family
       out << fmt::format(
           "    {:<16} {}{}\n", field->name(), field->doc(),
           field->required() ? " (required)" : fmt::format(" (default {})", field->value().dump()));
+  }
+}
+
+void list_library(std::ostream& out, const Library& library) {
+  out << fmt::format("library {}: {}\n", library.name, library.spec_file);
+  for (const BlockEntry& block : library.blocks)
+    out << fmt::format("    {:<28} block {}\n", block.name, block.family);
+  for (const KernelEntry& kernel : library.kernels) {
+    std::string forms, targets;
+    for (const ptx::Target& target : kernel.targets)
+      targets += (targets.empty() ? "" : " ") + target.name();
+    for (const kernels::Form& form : kernel.declared->settled_forms())
+      if (!form.name.empty()) forms += (forms.empty() ? "; forms " : " ") + form.name;
+    out << fmt::format("    {:<28} template {}; {}{}\n", kernel.name, kernel.family, targets,
+                       forms);
   }
 }
 
@@ -53,16 +70,20 @@ json entries_schema(const char* key, const std::vector<Family>& families) {
 
 }  // namespace
 
-int list(std::ostream& out) {
+int list(std::ostream& out, const GenOptions& options) {
+  if (!options.specs.empty()) {
+    const std::vector<Library> libraries = load(options);
+    for (const Library& library : libraries) list_library(out, library);
+    return libraries.empty() ? exit_usage : exit_ok;
+  }
   list_families(out, "template", kernels::families());
   list_families(out, "block", kernels::block_families());
-  return 0;
+  return exit_ok;
 }
 
 int schema(std::ostream& out) {
   json targets = json::array();
-  for (const char* t : {"sm_80", "sm_86", "sm_87", "sm_89", "sm_90", "sm_90a"})
-    targets.push_back(t);
+  for (const ptx::Target& t : ptx::Target::all()) targets.push_back(t.name());
   const json properties{
       {"$schema", {{"type", "string"}}},
       {"schema_version", {{"const", 1}}},

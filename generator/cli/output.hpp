@@ -12,12 +12,12 @@ namespace ptxmill::cli {
 /// What `write` did.
 struct Written {
   int written = 0, unchanged = 0, removed = 0;
+  std::vector<std::string> warnings;
 };
 
 /// Puts `files` of `library` under `directory`, and removes files that the old manifest names and
-/// the new one does not. Every new file is first written beside its place; only when all are there
-/// are they renamed into it, the manifest last, so that a full disk leaves the old library whole.
-/// Throws std::runtime_error naming the path and the system's reason.
+/// the new one does not: see commit(). A file that the old manifest names and no library has (with
+/// `..` in its path, say, or behind a symbolic link) is left alone, with a warning.
 Written write(const std::filesystem::path& directory, const std::string& library,
               const Files& files);
 

@@ -23,8 +23,12 @@ bool is_name(std::string_view s, bool dash_allowed) {
 
 class Reader {
  public:
-  Reader(std::string_view text, const std::vector<ptx::Target>& targets, spec::Problems& problems)
-      : problems_(problems), root_(spec::parse(text, problems)), targets_(targets) {}
+  Reader(std::string_view text, const std::vector<ptx::Target>& targets, spec::Problems& problems,
+         const Tuning& tuning)
+      : problems_(problems),
+        root_(spec::parse(text, problems)),
+        targets_(targets),
+        tuning_(tuning) {}
 
   std::optional<Library> read() {
     if (!problems_.empty()) return std::nullopt;
@@ -56,6 +60,7 @@ class Reader {
   void expand(BlockEntry& block);
   void add_planned(BlockEntry& block, const kernels::PlannedKernel& planned,
                    const ptx::Target& target);
+  void tune(KernelEntry& kernel, const ptx::Target& target, const Node& fields);
   std::optional<std::string> read_name(const Node& entry, const std::string& pointer);
 
   /// The families' member of an entry: its template or block.
@@ -103,8 +108,10 @@ class Reader {
   spec::Problems& problems_;
   Node root_;
   std::vector<ptx::Target> targets_;
+  const Tuning& tuning_;
   Library library_;
   std::map<std::string, spec::Position> names_;
+  std::map<std::string, std::size_t> planned_;  ///< places in library_.kernels
 };
 
 void Reader::read_head() {
@@ -197,9 +204,31 @@ void Reader::read_kernel(const Node& entry, const std::string& pointer) {
   if (family_name == nullptr) return;
   std::unique_ptr<kernels::Template> declared = kernels::find_family(*family_name)->make();
   declared->read(entry, pointer, {"name", "template"}, problems_);
-  if (name)
-    library_.kernels.push_back(
-        {*name, *family_name, "kernels[" + *name + "]", std::move(declared), library_.targets});
+  if (!name) return;
+  library_.kernels.push_back(
+      {*name, *family_name, "kernels[" + *name + "]", std::move(declared), library_.targets, {}});
+  if (!problems_.empty()) return;
+  Node fields = entry;
+  std::erase_if(fields.members,
+                [](const Node::Member& m) { return m.key == "name" || m.key == "template"; });
+  for (const ptx::Target& target : library_.targets) tune(library_.kernels.back(), target, fields);
+}
+
+/// Reads the entry once more, with what measurements chose for fields that it leaves open.
+void Reader::tune(KernelEntry& kernel, const ptx::Target& target, const Node& fields) {
+  std::vector<Node::Member> added = tuning_.additions(kernel.family, *kernel.declared, target);
+  if (added.empty()) return;
+  Node tuned = fields;
+  for (Node::Member& m : added) tuned.members.push_back(std::move(m));
+  std::unique_ptr<kernels::Template> declared = kernels::find_family(kernel.family)->make();
+  spec::Problems complaints("tuning for " + target.name());
+  declared->read(tuned, "", {}, complaints);
+  if (complaints.empty())
+    kernel.tuned.emplace_back(target, std::move(declared));
+  else
+    problems_.add(fields.at, "",
+                  fmt::format("what tuning chooses for \"{}\" does not fit it:\n  {}", kernel.name,
+                              complaints.text().substr(0, complaints.text().find('\n'))));
 }
 
 void Reader::read_block(const Node& entry, const std::string& pointer) {
@@ -229,28 +258,41 @@ void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planne
     throw std::logic_error(name + ": this generator has no template " + planned.family);
   std::unique_ptr<kernels::Template> declared = f->make();
   spec::Problems problems(block.family + "." + planned.role);
-  declared->read(spec::parse(planned.fields, problems), "", {}, problems);
+  const Node fields = spec::parse(planned.fields, problems);
+  declared->read(fields, "", {}, problems);
   if (!problems.empty())
     throw std::logic_error("the plan of block " + block.name + " is wrong:\n" + problems.text());
-  for (KernelEntry& k : library_.kernels)
-    if (k.name == name) {
-      if (k.declared->normalised() != declared->normalised())
-        throw std::logic_error(name + " differs between targets; a role's fields must not");
-      k.targets.push_back(target);
-      return;
+  const auto [place, added] = planned_.emplace(name, library_.kernels.size());
+  if (!added) {
+    KernelEntry& known = library_.kernels[place->second];
+    if (known.declared->normalised() != declared->normalised())
+      throw std::logic_error(name + " differs between targets; a role's fields must not");
+    if (!(known.targets.back() == target)) {
+      known.targets.push_back(target);
+      tune(known, target, fields);
     }
+    return;
+  }
   library_.kernels.push_back({name,
                               planned.family,
                               fmt::format("blocks[{}].{}", block.name, planned.role),
                               std::move(declared),
-                              {target}});
+                              {target},
+                              {}});
+  tune(library_.kernels.back(), target, fields);
 }
 
 }  // namespace
 
 std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets,
-                                 spec::Problems& problems) {
-  return Reader(text, targets, problems).read();
+                                 spec::Problems& problems, const Tuning& tuning) {
+  return Reader(text, targets, problems, tuning).read();
+}
+
+const kernels::Template& KernelEntry::on(const ptx::Target& target) const {
+  for (const auto& [t, with_choices] : tuned)
+    if (t == target) return *with_choices;
+  return *declared;
 }
 
 }  // namespace ptxmill::cli

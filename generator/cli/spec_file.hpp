@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "generator/cli/tuning.hpp"
 #include "generator/spec/document.hpp"
 #include "templates/block.hpp"
 #include "templates/template.hpp"
@@ -20,6 +21,11 @@ struct KernelEntry {
   std::string place;  ///< for the header: kernels[log_probs], blocks[encoder].attention
   std::unique_ptr<kernels::Template> declared;
   std::vector<ptx::Target> targets;
+  /// Where measured choices apply to fields that the spec leaves open: the declaration with them.
+  std::vector<std::pair<ptx::Target, std::unique_ptr<kernels::Template>>> tuned;
+
+  /// What is generated for a target.
+  const kernels::Template& on(const ptx::Target& target) const;
 };
 
 struct BlockEntry {
@@ -38,9 +44,10 @@ struct Library {
   std::vector<BlockEntry> blocks;    ///< sorted by name
 };
 
-/// Reads `text`; `file` is its name for messages. `targets` replaces the spec's, where not empty.
+/// Reads `text`; `problems` knows the file's name. `targets` replaces the spec's, where not empty.
 /// Nullopt where `problems` is not empty afterwards.
 std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::Target>& targets,
-                                 spec::Problems& problems);
+                                 spec::Problems& problems,
+                                 const Tuning& tuning = Tuning::shipped());
 
 }  // namespace ptxmill::cli

@@ -41,6 +41,12 @@ void Kernel::if_(const std::string& name, const In<pred>& p, const Body& then,
   recorder.place_label(end);
 }
 
+void Kernel::guard_not(const In<pred>& p, const Body& body) {
+  recorder.open_guard(p.operand.reg, true, p.where);
+  body();
+  recorder.close_guard();
+}
+
 void Kernel::guard(const In<pred>& p, const Body& body) {
   recorder.open_guard(p.operand.reg, false, p.where);
   body();

@@ -183,6 +183,8 @@ class Kernel : public Methods {
   void if_(const std::string& name, const In<pred>& p, const Body& then, const Body& otherwise);
   /// Runs the body's loads, stores and arithmetic under the predicate, without a branch.
   void guard(const In<pred>& p, const Body& body);
+  /// The same where p does not hold.
+  void guard_not(const In<pred>& p, const Body& body);
   /// for (u32 name = first; name < last; name += step). The counter is not assignable.
   void for_range(const std::string& name, const In<u32>& first, const In<u32>& last,
                  const In<u32>& step, const std::function<void(U32)>& body);

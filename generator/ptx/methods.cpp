@@ -21,4 +21,14 @@ void Methods::barrier(Op op, int id, std::optional<int> threads, Where where) {
   recorder_.emit(op, isa::Type::b32, std::move(operands), where);
 }
 
+void Methods::async_copy(Op op, const Operand& to, const Operand& from, int bytes, Where where) {
+  const bool is_legal = bytes == 16 || (op == Op::cp_async_ca && (bytes == 4 || bytes == 8));
+  if (!is_legal)
+    throw BuildError(where, std::string(isa::row(op).spelling) + " copies " +
+                                (op == Op::cp_async_ca ? "4, 8 or 16" : "16") + " bytes, not " +
+                                std::to_string(bytes));
+  recorder_.emit(op, isa::Type::b32,
+                 {to, from, Operand::literal(std::int64_t{bytes}, isa::Type::u32)}, where);
+}
+
 }  // namespace ptxmill::ptx

@@ -230,6 +230,17 @@ class Methods {
     return record<element_of<P>>(                                                                  \
         recorder_, Op::m, {address(std::forward<P>(at)), expected.operand, value.operand}, where); \
   }
+/* The first address is the destination's. */
+#define PTX_SHAPE_at_at_bytes(m)                                                                   \
+  template <class P, class Q>                                                                      \
+  requires(std::remove_cvref_t<P>::is_shared && !std::remove_cvref_t<Q>::is_shared) void m(        \
+      P&& to, Q&& from, int bytes, Where where = Where::here()) {                                  \
+    async_copy(Op::m, address(std::forward<P>(to)), address(std::forward<Q>(from)), bytes, where); \
+  }
+#define PTX_SHAPE_count(m)                                          \
+  void m(int n, Where where = Where::here()) {                      \
+    recorder_.emit(Op::m, isa::Type::b32, {PTX_IN(u32, n)}, where); \
+  }
 #define PTX_SHAPE_t_symbol(m)                                       \
   template <class E>                                                \
   Val<u32> m(const SharedPtr<E>& at, Where where = Where::here()) { \
@@ -316,6 +327,7 @@ class Methods {
  private:
   RegId special(std::string_view spelling, Where where);
   void barrier(Op op, int id, std::optional<int> threads, Where where);
+  void async_copy(Op op, const Operand& to, const Operand& from, int bytes, Where where);
 };
 
 }  // namespace ptxmill::ptx

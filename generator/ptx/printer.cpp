@@ -9,7 +9,7 @@
 namespace ptxmill::ptx {
 namespace {
 
-constexpr std::size_t operand_column = 26;
+constexpr std::size_t operand_column = 18;
 constexpr std::size_t comment_column = 72;
 
 class Printer {

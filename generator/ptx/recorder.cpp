@@ -165,7 +165,7 @@ void Recorder::emit(Op op, isa::Type type, std::vector<Operand> operands, Where 
   for (const Operand& o : operands)
     if (o.kind == Operand::Kind::address ||
         (o.kind == Operand::Kind::shared && op != Op::mov_address))
-      check_address(row, type, o, where);
+      check_address(row, access_bytes(row, type, operands), o, where);
   settle_results(row, operands);
   for (Scope& scope : scopes_)
     if (row.needs > scope.needs) {

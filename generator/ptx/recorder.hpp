@@ -86,6 +86,10 @@ struct Param {
 };
 
 /// Records one kernel. Every refusal is a BuildError that names the template's line.
+/// Bytes that one thread's access touches.
+std::uint32_t access_bytes(const isa::Row& row, isa::Type type,
+                           const std::vector<Operand>& operands);
+
 class Recorder {
  public:
   Recorder(std::string entry, Target target);
@@ -179,7 +183,7 @@ class Recorder {
   void need(const isa::Row& row, Where where);
   void check_source(RegId id, Where where) const;
   void check_operands(const isa::Row& row, const std::vector<Operand>& operands, Where where) const;
-  void check_address(const isa::Row& row, isa::Type type, const Operand& address,
+  void check_address(const isa::Row& row, std::uint32_t bytes, const Operand& address,
                      Where where) const;
   void check_control(const isa::Row& row, Where where) const;
   void check_repetition(const Scope& scope, Level condition, Where where) const;

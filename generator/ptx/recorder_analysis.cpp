@@ -55,7 +55,7 @@ std::uint32_t Recorder::divisor_of(const Operand& o) const {
 }
 
 void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& operands) {
-  const bool has_group_result = operands.size() > 0 && operands[0].kind == Operand::Kind::group &&
+  const bool has_group_result = !operands.empty() && operands[0].kind == Operand::Kind::group &&
                                 row.effect != isa::Effect::store;
   if (operands.empty() || (operands[0].kind != Operand::Kind::reg && !has_group_result) ||
       isa::operands(row.shape)[0].role == isa::Role::source)

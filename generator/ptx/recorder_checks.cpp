@@ -81,13 +81,17 @@ void Recorder::check_repetition(const Scope& scope, Level condition, Where where
                                 std::string(name(condition)));
 }
 
-void Recorder::check_address(const isa::Row& row, isa::Type type, const Operand& address,
-                             Where where) const {
-  const std::span<const isa::OperandRule> rules = isa::operands(row.shape);
+std::uint32_t access_bytes(const isa::Row& row, isa::Type type,
+                           const std::vector<Operand>& operands) {
+  if (row.shape == isa::Shape::at_at_bytes) return static_cast<std::uint32_t>(operands[2].integer);
   int lanes = 1;
-  for (const isa::OperandRule& rule : rules)
+  for (const isa::OperandRule& rule : isa::operands(row.shape))
     lanes = rule.role == isa::Role::quad ? 4 : rule.role == isa::Role::pair ? 2 : lanes;
-  const auto bytes = static_cast<std::uint32_t>(std::max(1, lanes * isa::bits(type) / 8));
+  return static_cast<std::uint32_t>(std::max(1, lanes * isa::bits(type) / 8));
+}
+
+void Recorder::check_address(const isa::Row& row, std::uint32_t bytes, const Operand& address,
+                             Where where) const {
   const std::uint32_t known = divisor_of(address);
   if (address.text.empty() && known < bytes)
     throw BuildError(where, std::string(row.spelling) + " needs an address aligned to " +

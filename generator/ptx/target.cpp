@@ -27,9 +27,15 @@ std::optional<Target> Target::parse(std::string_view name) {
   return std::nullopt;
 }
 
+std::vector<Target> Target::all() {
+  std::vector<Target> targets;
+  for (const Known& k : known_targets) targets.push_back(k.target);
+  return targets;
+}
+
 std::string Target::known() {
   std::string names;
-  for (const Known& k : known_targets) names += (names.empty() ? "" : ", ") + k.target.name();
+  for (const Target& t : all()) names += (names.empty() ? "" : ", ") + t.name();
   return names;
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ptxmill::ptx {
 
@@ -14,7 +15,9 @@ struct Target {
 
   /// Reads `sm_80` or `sm_90a`; nullopt where the name is none, or the target is not known.
   static std::optional<Target> parse(std::string_view name);
-  /// The names that `parse` knows, in ascending order.
+  /// Those that `parse` knows, in ascending order.
+  static std::vector<Target> all();
+  /// Their names.
   static std::string known();
 
   std::string name() const;

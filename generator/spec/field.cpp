@@ -12,7 +12,7 @@ namespace {
 using nlohmann::json;
 using Complaint = std::optional<std::string>;
 
-std::string quoted(const std::vector<std::string>& words) {
+std::string in_quotes(const std::vector<std::string>& words) {
   std::vector<std::string> q;
   for (const std::string& w : words) q.push_back("\"" + w + "\"");
   return fmt::format("{}", fmt::join(q, ", "));
@@ -36,7 +36,7 @@ json integer_schema(std::int64_t min, std::int64_t max, std::int64_t multiple_of
 }
 
 Complaint check_word(const Node& v, const std::vector<std::string>& words) {
-  const std::string expected = words.size() == 1 ? quoted(words) : "one of " + quoted(words);
+  const std::string expected = words.size() == 1 ? in_quotes(words) : "one of " + in_quotes(words);
   if (v.kind != Node::Kind::string)
     return fmt::format("expected {}, got {}", expected, v.describe());
   if (std::find(words.begin(), words.end(), v.string) != words.end()) return std::nullopt;
@@ -61,7 +61,7 @@ void Declared::read(const Node& entry, const std::string& pointer,
     if (std::find(known.begin(), known.end(), m.key) == known.end()) {
       const std::string meant = nearest(m.key, known);
       problems.add(m.at, pointer + "/" + pointer_token(m.key),
-                   meant.empty() ? "unknown key; known are " + quoted(known)
+                   meant.empty() ? "unknown key; known are " + in_quotes(known)
                                  : fmt::format("unknown key; did you mean \"{}\"?", meant));
     }
   for (Field* f : fields_) {
@@ -81,6 +81,8 @@ void Declared::read(const Node& entry, const std::string& pointer,
 void Declared::refuse(const Field& field, const std::string& message) const {
   problems_->add(field.given_ ? field.at_ : at_, pointer_ + "/" + field.name(), message);
 }
+
+void Declared::tunable(Field& field) { field.tunable_ = true; }
 
 json Declared::normalised() const {
   json all = json::object();
@@ -245,7 +247,7 @@ bool ChoiceList::has(const std::string& word) const {
 
 Complaint ChoiceList::take(const Node& v) {
   if (v.kind != Node::Kind::array || v.items.empty() || v.items.size() > most_)
-    return fmt::format("expected a list of 1 to {} of {}, got {}", most_, quoted(words_),
+    return fmt::format("expected a list of 1 to {} of {}, got {}", most_, in_quotes(words_),
                        v.describe());
   value_.clear();
   for (std::size_t i = 0; i < v.items.size(); ++i) {

@@ -41,6 +41,9 @@ class Declared {
  protected:
   /// Combinations that no single field can judge. Calls refuse().
   virtual void check() const {}
+  /// Lets measured choices (specs/tuning) set the field where a spec leaves it open. Called by the
+  /// constructor of the class that declares the field.
+  static void tunable(Field& field);
 
  private:
   friend class Field;
@@ -67,12 +70,13 @@ class Field {
   virtual nlohmann::json schema() const = 0;
   virtual nlohmann::json value() const = 0;
   bool given() const { return given_; }
+  bool tunable() const { return tunable_; }
 
  private:
   friend class Declared;
   std::string name_, doc_;
   FieldKind kind_;
-  bool given_ = false;
+  bool given_ = false, tunable_ = false;
   Position at_;
 };
 

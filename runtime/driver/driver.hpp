@@ -6,6 +6,14 @@
 
 #include "runtime/driver/types.hpp"
 
+// The driver's side declares the same C functions with types of its own, which the
+// undefined-behaviour sanitizer would take for other functions.
+#if defined(__clang__)
+#define PTXMILL_CALLS_C_ABI __attribute__((no_sanitize("function")))
+#else
+#define PTXMILL_CALLS_C_ABI
+#endif
+
 namespace ptxmill::rt::cu {
 
 /// Throws the Error that belongs to `result` of `call`; `detail` says what it was called for (a
@@ -23,13 +31,13 @@ class Entry<Result(A...)> {
  public:
   explicit constexpr Entry(const char* symbol) : symbol_(symbol) {}
 
-  void operator()(A... arguments) const {
+  PTXMILL_CALLS_C_ABI void operator()(A... arguments) const {
     if (pointer_ == nullptr) fail_missing(symbol_);
     if (const Result result = pointer_(arguments...); result != Result::success)
       fail(symbol_, result);
   }
   /// Never throws: `not_supported` where the driver lacks the entry point.
-  Result raw(A... arguments) const noexcept {
+  PTXMILL_CALLS_C_ABI Result raw(A... arguments) const noexcept {
     return pointer_ == nullptr ? Result::not_supported : pointer_(arguments...);
   }
   explicit operator bool() const { return pointer_ != nullptr; }

@@ -94,7 +94,7 @@ void Encoder::plan(PlanBuilder& p, const ptx::Target&) const {
   const int d = d_model, f = ffn_dim;
   const Expr rows = batch * seq_len;
   const json layer_norm{{"dtype", t}, {"d_model", d}, {"eps", norm_eps.get()}};
-  const auto gemm = [&](int n, int k, json more) {
+  const auto gemm = [&](int n, int k, const json& more) {
     json fields{{"dtype", t}, {"n", n}, {"k", k}, {"bias", true}};
     fields.update(more);
     return fields;

@@ -14,8 +14,6 @@ U64 product(Emitter& k, const Extent& a, const Extent& b) {
 
 }  // namespace
 
-F32 present(const Var<ptx::f32>& v) { return {v.recorder(), v.id()}; }
-
 ElementPtr advance(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b) {
   constexpr std::int64_t most = 1 << 28;  // elements of a constant offset
   if (a.is(0)) return p;

@@ -8,7 +8,10 @@
 namespace ptxmill::kernels {
 
 /// A variable as an operand of instructions that come before its next assignment.
-F32 present(const Var<ptx::f32>& v);
+template <class T>
+Val<T> present(const Var<T>& v) {
+  return {v.recorder(), v.id()};
+}
 
 /// The pointer a * b elements after p, the product in 64 bits.
 ElementPtr advance(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b);

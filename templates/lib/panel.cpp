@@ -11,188 +11,148 @@ using Shared = SharedPtr<ptx::f32>;
 
 std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
 
-/// Whether the tiles may reach beyond the matrix.
-bool may_overhang(const PanelSource& source) {
-  return !source.extent.is_static() || source.extent.get() % source.tile != 0;
-}
-
-/// The part that both layouts share: what was loaded, and how.
-class Staged : public Panel {
+/// The part that both layouts share: a copy of one element, masked in the first stage.
+class Copies : public Panel {
  public:
-  void fetch_first(Emitter& k) final {
-    if (!stages_.padding.is(0))
-      for (Var<ptx::f32>& v : staged_) v = 0;
-    load(k, 0, !stages_.padding.is(0));
+  void fetch_first(Emitter& k) final { copy_stage(k, 0, 0, nullptr, !stages_.padding.is(0)); }
+  void fetch(Emitter& k, const Extent& at, const Extent& offset, const Pred* when) final {
+    copy_stage(k, at, offset, when, false);
   }
-  void fetch(Emitter& k, const Extent& at) final { load(k, at, false); }
 
  protected:
-  Staged(Stages stages, PanelSource source, Shared to)
+  Copies(Stages stages, PanelSource source, Shared to)
       : stages_(std::move(stages)), source_(std::move(source)), to_(std::move(to)) {}
 
-  virtual void load(Emitter& k, const Extent& at, bool masked) = 0;
+  virtual void copy_stage(Emitter& k, const Extent& at, const Extent& offset, const Pred* when,
+                          bool padded) = 0;
 
-  /// `lines` times four values, numbered through.
-  void reserve(Emitter& k, int lines) {
-    for (int i : unroll(lines * 4))
-      staged_.push_back(k.var<ptx::f32>(source_.name + "_next" + std::to_string(i)));
+  /// The last row or column is copied in place of those beyond it: their products are not stored.
+  U32 within(Emitter& k, const U32& at) const {
+    const bool may_overhang =
+        !source_.extent.is_static() || source_.extent.get() % source_.tile != 0;
+    return may_overhang ? k.min(at, source_.extent - 1) : at;
   }
-  /// Loads one access's elements to staged values from the `first`-th on; where `masked`, only if
-  /// `depth`, the place in the first stage, is not padding.
-  void load_to(Emitter& k, int first, const ElementPtr& from, bool masked, const U32& depth,
-               int more) {
-    const auto load = [&] {
-      std::vector<F32> v = k.load_vector(from, stages_.vector);
-      for (int i : unroll(stages_.vector)) staged_[first + i] = std::move(v[i]);
-    };
-    if (masked)
-      k.guard((more == 0 ? depth : depth + more) >= stages_.padding, load);
-    else
-      load();
+  /// Copies one element, `when` that holds; else writes zero where k is `padded`.
+  static void copy(Emitter& k, const Shared& to, const ElementPtr& from, const Pred* when,
+                   bool padded) {
+    const auto from_memory = [&] { k.cp_async_ca(to, from.as<ptx::f32>(), 4); };
+    if (when == nullptr) return from_memory();
+    k.guard(*when, from_memory);
+    if (padded) k.guard_not(*when, [&] { k.store(to, 0.f); });
   }
 
   Stages stages_;
   PanelSource source_;
   Shared to_;
-  std::vector<Var<ptx::f32>> staged_;
 };
 
 // ---- [extent, k]
 
-/// A thread reads quads along k, 8 apart, of rows that are half the CTA's threads apart. The lanes
-/// of a pair read 32 neighbouring bytes; a warp's writes go to 16 neighbouring rows of two slices
-/// that lie in different banks.
-class RowPanel final : public Staged {
+/// Eight neighbouring lanes copy eight neighbouring k, a sector of 32 bytes; a warp, four rows.
+class RowPanel final : public Copies {
  public:
   RowPanel(Emitter& k, const Stages& stages, const PanelSource& source, const Shared& to);
-  void deposit(Emitter& k, const Extent& offset) const override;
 
  private:
-  void load(Emitter& k, const Extent& at, bool masked) override;
+  static constexpr int lanes = 8;
+  void copy_stage(Emitter& k, const Extent& at, const Extent& offset, const Pred* when,
+                  bool padded) override;
 
-  int quads_, rows_, apart_;  ///< a row's quads, rows, and from one to the next
-  U32 depth_;                 ///< the first quad's k
+  int apart_;  ///< from one of the thread's rows to the next
+  U32 depth_;  ///< its first k
   std::vector<ElementPtr> lines_;
 };
 
 RowPanel::RowPanel(Emitter& k, const Stages& stages, const PanelSource& source, const Shared& to)
-    : Staged(stages, source, to),
-      quads_(stages.tile.depth / 8),
-      rows_(source.tile * 2 / stages.tile.threads()),
-      apart_(stages.tile.threads() / 2),
-      depth_(k.let(source.name + "_depth", stages.tid % 2 * 4)) {
-  const U32 row = k.let(source.name + "_row", stages.tid / 2);
-  to_ = k.let(source.name + "_to", to + (depth_ * stages.tile.slice() + row));
+    : Copies(stages, source, to),
+      apart_(stages.tile.threads() / lanes),
+      depth_(k.let(source.name + "_depth", stages.tid % lanes)) {
+  const U32 row = k.let(source.name + "_row", stages.tid / lanes);
+  to_ = k.let(source.name + "_to", to + (depth_ * stages.tile.pitch() + row));
   const ElementPtr start = go_back(k, source.base, stages.padding, 1);
   const U64 along = k.cvt<ptx::u64>(depth_);
-  for (int i : unroll(rows_)) {
-    U32 at = source.first + row;
-    if (i > 0) at = at + i * apart_;
-    // Beyond the last row, the last is read again: its products are not stored.
-    if (may_overhang(source)) at = k.min(at, source.extent - 1);
+  for (int i : unroll(source.tile / apart_)) {
+    const U32 at = within(k, source.first + row + i * apart_);
     lines_.push_back(
         k.let(numbered(source.name + "_line", i), start + k.mad_wide(at, stages.depth, along)));
   }
-  reserve(k, rows_ * quads_);
 }
 
-void RowPanel::load(Emitter& k, const Extent& at, bool masked) {
-  for (int row : unroll(rows_)) {
+void RowPanel::copy_stage(Emitter& k, const Extent& at, const Extent& offset, const Pred* when,
+                          bool padded) {
+  const Shared to = to_ + offset;
+  std::vector<Pred> inside;
+  for (int part = 0; padded && part < stages_.tile.depth; part += lanes)
+    inside.push_back((part == 0 ? depth_ : depth_ + part) >= stages_.padding);
+  for (int row : unroll(static_cast<int>(lines_.size()))) {
     const ElementPtr line = lines_[row] + at;
-    for (int quad : unroll(quads_))
-      for (int i = 0; i < 4; i += stages_.vector)
-        load_to(k, (row * quads_ + quad) * 4 + i, line + (quad * 8 + i), masked, depth_,
-                quad * 8 + i);
+    for (int part : unroll(stages_.tile.depth / lanes))
+      copy(k, to + (part * lanes * stages_.tile.pitch() + row * apart_), line + part * lanes,
+           padded ? &inside[part] : when, padded);
   }
-}
-
-void RowPanel::deposit(Emitter& k, const Extent& offset) const {
-  const Shared at = to_ + offset;
-  for (int row : unroll(rows_))
-    for (int quad : unroll(quads_))
-      for (int i : unroll(4))
-        k.store(at + ((quad * 8 + i) * stages_.tile.slice() + row * apart_),
-                staged_[(row * quads_ + quad) * 4 + i]);
 }
 
 // ---- [k, extent]
 
-/// A thread reads quads along the extent, of every `apart`-th k.
-class ColumnPanel final : public Staged {
+/// A warp copies 32 neighbouring columns of one k.
+class ColumnPanel final : public Copies {
  public:
   ColumnPanel(Emitter& k, const Stages& stages, const PanelSource& source, const Shared& to);
-  void deposit(Emitter& k, const Extent& offset) const override;
 
  private:
-  void load(Emitter& k, const Extent& at, bool masked) override;
+  static constexpr int lanes = 32;
+  void copy_stage(Emitter& k, const Extent& at, const Extent& offset, const Pred* when,
+                  bool padded) override;
 
-  int lines_, apart_;
-  U32 depth_;
-  ElementPtr start_;
-  std::vector<U32> columns_;  ///< of a quad's other elements, where each is its own access
+  int apart_;  ///< from one of the thread's k to the next
+  U32 depth_;  ///< its first k
+  std::vector<ElementPtr> columns_;
 };
 
 ColumnPanel::ColumnPanel(Emitter& k, const Stages& stages, const PanelSource& source,
                          const Shared& to)
-    : Staged(stages, source, to),
-      lines_(source.tile * stages.tile.depth / 4 / stages.tile.threads()),
-      apart_(stages.tile.depth / lines_),
-      depth_(k.let(source.name + "_depth", stages.tid / (source.tile / 4))),
-      start_(go_back(k, source.base, stages.padding, source.extent)) {
-  const U32 col = k.let(source.name + "_col", stages.tid % (source.tile / 4) * 4);
-  to_ = k.let(source.name + "_to", to + (depth_ * stages.tile.slice() + col));
-  U32 at = source.first + col;
-  if (may_overhang(source)) {
-    // Beyond the last columns, the last are read again: their products are not stored.
-    const Extent last = source.extent - stages.vector;
-    at = k.min(at, last);
-    if (stages.vector == 1)
-      for (int i = 1; i < 4; ++i)
-        columns_.push_back(
-            k.let(numbered(source.name + "_column", i), k.min(last - Extent(at), i)));
-  }
-  const U64 along = k.cvt<ptx::u64>(at);
-  start_ = k.let(source.name + "_start", start_ + k.mad_wide(depth_, source.extent, along));
-  reserve(k, lines_);
-}
-
-void ColumnPanel::load(Emitter& k, const Extent& at, bool masked) {
-  const ElementPtr first = advance(k, start_, at, source_.extent);
-  for (int line : unroll(lines_)) {
-    const ElementPtr start = advance(k, first, line * apart_, source_.extent);
-    for (int i = 0; i < 4; i += stages_.vector) {
-      const ElementPtr from = i == 0 || columns_.empty() ? start + i : start + columns_[i - 1];
-      load_to(k, line * 4 + i, from, masked, depth_, line * apart_);
-    }
+    : Copies(stages, source, to),
+      apart_(stages.tile.threads() / lanes),
+      depth_(k.let(source.name + "_depth", stages.tid / lanes)) {
+  const U32 lane = k.let(source.name + "_copies", stages.tid % lanes);
+  to_ = k.let(source.name + "_to", to + (depth_ * stages.tile.pitch() + lane));
+  const ElementPtr start = go_back(k, source.base, stages.padding, source.extent);
+  for (int i : unroll(source.tile / lanes)) {
+    const U64 along = k.cvt<ptx::u64>(within(k, source.first + lane + i * lanes));
+    columns_.push_back(k.let(numbered(source.name + "_column", i),
+                             start + k.mad_wide(depth_, source.extent, along)));
   }
 }
 
-void ColumnPanel::deposit(Emitter& k, const Extent& offset) const {
-  const Shared at = to_ + offset;
-  for (int line : unroll(lines_)) {
-    const Var<ptx::f32>* v = &staged_[line * 4];
-    store_shared(k, at + line * apart_ * stages_.tile.slice(),
-                 {present(v[0]), present(v[1]), present(v[2]), present(v[3])});
+void ColumnPanel::copy_stage(Emitter& k, const Extent& at, const Extent& offset, const Pred* when,
+                             bool padded) {
+  const Shared to = to_ + offset;
+  for (int part : unroll(stages_.tile.depth / apart_)) {
+    std::optional<Pred> inside;
+    if (padded) inside = (part == 0 ? depth_ : depth_ + part * apart_) >= stages_.padding;
+    const Extent depth = at + part * apart_;
+    for (int i : unroll(static_cast<int>(columns_.size())))
+      copy(k, to + (part * apart_ * stages_.tile.pitch() + i * lanes),
+           advance(k, columns_[i], depth, source_.extent), padded ? &*inside : when, padded);
   }
 }
 
 }  // namespace
 
-Stages::Stages(Emitter& k, const SimtTile& t, const Extent& d, int v)
+Stages::Stages(Emitter& k, const SimtTile& t, const Extent& d)
     : tile(t),
       depth(d),
-      vector(v),
-      end(k.let("k_end", ceil_div(depth, tile.depth) * tile.depth)),
-      padding(k.let("padding", end - depth)),
+      count(k.let("stage_count", ceil_div(depth, tile.depth))),
+      padding(k.let("padding", count * tile.depth - depth)),
       tid(k.let("tid", k.tid_x())) {}
 
 std::unique_ptr<Panel> row_panel(Emitter& k, const Stages& stages, const PanelSource& source,
-                                 const Shared& to) {
+                                 const SharedPtr<ptx::f32>& to) {
   return std::make_unique<RowPanel>(k, stages, source, to);
 }
 
 std::unique_ptr<Panel> column_panel(Emitter& k, const Stages& stages, const PanelSource& source,
-                                    const Shared& to) {
+                                    const SharedPtr<ptx::f32>& to) {
   return std::make_unique<ColumnPanel>(k, stages, source, to);
 }
 

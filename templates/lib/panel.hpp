@@ -1,5 +1,6 @@
 // Brings the panels of a matrix product's operands from global memory to shared memory, stage by
-// stage. In shared memory k is the slow index: a slice holds, for one k, a column of each panel.
+// stage, with asynchronous copies. In shared memory k is the slow index: for one k there are a
+// column of each panel and padding.
 #pragma once
 
 #include <memory>
@@ -12,15 +13,13 @@
 namespace ptxmill::kernels {
 
 /// How k is divided into stages. k is counted with zeros before its first element, as many as make
-/// whole stages: later stages then need no mask, and a sum does not depend on the depth of a stage,
-/// since zeros only precede its first term.
+/// whole stages: later stages then need no mask.
 struct Stages {
-  Stages(Emitter& k, const SimtTile& tile, const Extent& depth, int vector);
+  Stages(Emitter& k, const SimtTile& tile, const Extent& depth);
 
   SimtTile tile;
-  Extent depth;         ///< k
-  int vector;           ///< elements of one access to global memory: 4, or 1 where k is not aligned
-  Extent end, padding;  ///< k with the zeros before it; how many those are
+  Extent depth;           ///< k
+  Extent count, padding;  ///< stages; zeros before k
   U32 tid;
 };
 
@@ -33,19 +32,20 @@ struct PanelSource {
   int tile;       ///< the tile's extent
 };
 
-/// One operand's way through registers to the ring.
+/// One operand's way to the ring. Four bytes a copy: memory holds an operand in an order of its
+/// own, and the ring with k as the slow index; a warp's copies cover whole sectors of memory and
+/// all banks of shared memory.
 class Panel {
  public:
   virtual ~Panel() = default;
-  /// Loads the first stage into registers, with zeros where it is padded.
+  /// Copies the first stage, with zeros where it is padded, to the ring's start.
   virtual void fetch_first(Emitter& k) = 0;
-  /// Loads the stage that begins at `at`, not the first.
-  virtual void fetch(Emitter& k, const Extent& at) = 0;
-  /// Writes the registers to the ring, `offset` elements from its start.
-  virtual void deposit(Emitter& k, const Extent& offset) const = 0;
+  /// Copies the stage whose first k is `at`, not the first, to `offset` elements from the ring's
+  /// start; only `when` that holds, if it is given.
+  virtual void fetch(Emitter& k, const Extent& at, const Extent& offset, const Pred* when) = 0;
 };
 
-/// An operand stored as [extent, k]. `to` is where its panel begins in the ring's first slice.
+/// An operand stored as [extent, k]. `to` is where its panel begins in the ring's first column.
 std::unique_ptr<Panel> row_panel(Emitter& k, const Stages& stages, const PanelSource& source,
                                  const SharedPtr<ptx::f32>& to);
 /// An operand stored as [k, extent].

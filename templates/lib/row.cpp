@@ -13,11 +13,13 @@ constexpr std::int64_t short_row = 1024;
 constexpr int kept_in_registers = 32;  // values a thread
 constexpr int comfortable = 16;        // values a thread, where the CTA's size is ours to choose
 
-/// The variant of forms for short rows; the others' is 0.
-constexpr int by_warp = 1;
+constexpr std::int64_t middling_row = 4096;
+
+/// Variants of forms: for short rows, for middling ones, and the others' is 0.
+constexpr int by_warp = 1, middling = 2;
 
 int choose_block(const Form& form, const Dim& cols) {
-  if (form.variant == by_warp) return 256;
+  if (form.variant == by_warp || form.variant == middling) return 256;
   if (!cols.is_static()) return 512;
   int block = 128;
   while (block < 1024 && cols.get() > std::int64_t{block} * comfortable) block *= 2;
@@ -33,7 +35,17 @@ RowPlan::RowPlan(const Form& form, const Dim& cols, int wanted_block, const ptx:
       pieces(form.vector == 4 ? 2 : 4),
       keep(Keep::nothing) {
   if (form.variant != by_warp) team = block;
-  if (!cols.is_static()) return;
+  if (!cols.is_static()) {
+    if (form.variant == 0) return;
+    widest = form.variant == by_warp ? short_row : middling_row;
+    // Beyond this, too few CTAs would be resident to hide the latency of memory.
+    constexpr std::int64_t most_shared = 32 * 1024;
+    if (widest * 4 * rows_per_cta() <= most_shared)
+      keep = Keep::shared;
+    else
+      widest = 0;
+    return;
+  }
   const std::int64_t all = ceil_div(cols.get(), std::int64_t{team} * vector);
   if (all * vector <= kept_in_registers) {
     keep = Keep::registers;
@@ -53,6 +65,10 @@ std::vector<Form> RowPlan::forms(const Dim& cols) {
            .vector = 4,
            .variant = by_warp},
           {.name = "short", .when = {{.dim = &cols, .max = short_row}}, .variant = by_warp},
+          {.name = "middling_vec4",
+           .when = {{.dim = &cols, .max = cols.is_static() ? 0 : middling_row, .multiple_of = 4}},
+           .vector = 4,
+           .variant = middling},
           {.name = "vec4", .when = {{.dim = &cols, .multiple_of = 4}}, .vector = 4},
           {.name = "scalar", .when = {}}};
 }
@@ -64,6 +80,14 @@ Launch RowPlan::launch(const Form& form, const Dim& rows, const Dim& cols, int b
   return {.grid = {ctas, 1, 1}, .block = {threads, 1, 1}};
 }
 
+std::vector<std::pair<std::string, std::string>> RowPlan::division() const {
+  constexpr const char* places[] = {"in registers", "in shared memory",
+                                    "nowhere: it is read again"};
+  return {{"row", std::to_string(team) + " threads, " + std::to_string(rows_per_cta()) + " a CTA"},
+          {"access", std::to_string(vector) + " columns, " + std::to_string(pieces) + " in flight"},
+          {"row is kept", places[static_cast<int>(keep)]}};
+}
+
 // ---- one row
 
 Row::Row(Emitter& k, const RowPlan& plan, const Extent& rows, const Extent& cols)
@@ -73,6 +97,7 @@ Row::Row(Emitter& k, const RowPlan& plan, const Extent& rows, const Extent& cols
   U32 member = tid;
   if (plan.team == warp) {
     const U32 which = k.shfl_sync_idx(tid / warp, 0);
+    if (plan.widest > 0) which_ = k.let("row_of_cta", which);
     row = k.let("row", row * plan.rows_per_cta() + which);
     k.exit_if(row >= rows);
     member = tid % warp;
@@ -209,7 +234,11 @@ KeptRow::KeptRow(Emitter& k, const Row& row, const std::string& name, const RowP
   if (plan.keep == RowPlan::Keep::registers)
     registers_ = k.array<f32>(name, plan.pieces * plan.vector);
   if (plan.keep == RowPlan::Keep::shared) {
-    shared_ = k.let(name + "_kept", k.shared<f32>(name + "_of_row", row.cols().get()));
+    const std::int64_t width = plan.widest > 0 ? plan.widest : row.cols().get();
+    const auto rows =
+        k.shared<f32>(name + "_of_row", static_cast<int>(width) * plan.rows_per_cta());
+    shared_ =
+        k.let(name + "_kept", row.which_ ? rows + *row.which_ * static_cast<int>(width) : rows);
   }
 }
 
@@ -252,6 +281,11 @@ RowChunk::Values KeptRow::map(const RowChunk& c, const std::function<F32(const F
 
 SharedPtr<f32> KeptRow::place(const RowChunk& c, int i) const {
   const RowChunk::Piece& piece = c.pieces_[static_cast<std::size_t>(i)];
+  // Beyond the row's end, a place that no other thread writes.
+  if (piece.inside && row_.plan().widest > 0) {
+    const U32 column = *row_.own_ + c.base_ + piece.offset;
+    return *shared_ + k_.select(*piece.inside, column, *row_.own_);
+  }
   if (piece.column) return *shared_ + *piece.column;
   return *shared_ + (*row_.own_ + c.base_) + piece.offset;
 }

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "templates/emitter.hpp"
@@ -27,9 +28,14 @@ struct RowPlan {
   /// `block` 0 chooses by the width. A target's shared memory is used where registers do not do.
   RowPlan(const Form& form, const Dim& cols, int block, const ptx::Target& target);
   int rows_per_cta() const { return block / team; }
+  /// With a dynamic width, the widest row that the form is for; 0 where there is no limit.
+  std::int64_t widest = 0;
   int step() const { return team * vector * pieces; }
+  /// As Template::division().
+  std::vector<std::pair<std::string, std::string>> division() const;
 
-  /// Short rows (up to 1024 columns) and long ones, each by vectors of 4 and by single columns.
+  /// Short rows (up to 1024 columns), rows that shared memory keeps whatever their width (up to
+  /// 4096), and long ones, each by vectors of 4 and by single columns.
   static std::vector<Form> forms(const Dim& cols);
   static Launch launch(const Form& form, const Dim& rows, const Dim& cols, int block);
 };
@@ -63,7 +69,8 @@ class RowChunk {
     std::optional<Pred> inside;  ///< none: always
     std::optional<U32> column;   ///< to read from instead, counted from the row's first
   };
-  RowChunk(Emitter& k, int vector, In<ptx::u32> base) : k_(&k), vector_(vector), base_(base) {}
+  RowChunk(Emitter& k, int vector, In<ptx::u32> base)
+      : k_(&k), vector_(vector), base_(std::move(base)) {}
   ElementPtr at(const RowPointer& p, const Piece& piece) const;
 
   Emitter* k_;
@@ -105,6 +112,7 @@ class Row {
   RowPlan plan_;
   Extent cols_;
   std::optional<U64> start_;    ///< elements before the row
+  std::optional<U32> which_;    ///< the row's number among the CTA's, where it has several
   std::optional<U32> own_;      ///< the thread's first column
   std::optional<Pred> inside_;  ///< of the only chunk's last piece, where that may lie outside
   std::optional<U32> last_column_;
@@ -131,7 +139,7 @@ class KeptRow {
   const Row& row_;
   RowPointer source_;
   std::vector<Var<ptx::f32>> registers_;
-  std::optional<SharedPtr<ptx::f32>> shared_;  ///< the row; a thread reads only what it wrote
+  std::optional<SharedPtr<ptx::f32>> shared_;  ///< the row; what counts, the thread itself wrote
 };
 
 }  // namespace ptxmill::kernels

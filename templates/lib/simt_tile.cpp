@@ -16,20 +16,36 @@ Var<ptx::u32> cursor(Emitter& k, const std::string& name) {
   return at;
 }
 
+/// The lane's place in the direction that has eight of them, or in the one that has four. Pairs of
+/// lanes share one and quarters of a warp the other, which is how the hardware serves the 16-byte
+/// reads of half a warp at once.
+U32 lane_of_eight(const U32& tid) { return tid / 2 % 8; }
+U32 lane_of_four(const U32& tid) { return tid % 32 / 16 * 2 + tid % 2; }
+
+U32 first_row(const SimtTile& tile, const U32& tid) {
+  const int warp_rows = tile.lanes_down * tile.thread_rows;
+  const U32 warp = tid / (32 * tile.warps_across()) % tile.warps_down();
+  const U32 lane = tile.lanes_down == 8 ? lane_of_eight(tid) : lane_of_four(tid);
+  return warp * warp_rows + lane * 4;
+}
+
+U32 first_col(const SimtTile& tile, const U32& tid) {
+  const int warp_cols = tile.lanes_across() * tile.thread_cols;
+  const U32 warp = tid / 32 % tile.warps_across();
+  const U32 lane = tile.lanes_down == 8 ? lane_of_four(tid) : lane_of_eight(tid);
+  return warp * warp_cols + lane * 4;
+}
+
 }  // namespace
 
-// The two lanes of a pair share their rows, and those two apart their columns: the hardware then
-// serves a 16-byte read of half a warp at once.
 Accumulators::Accumulators(Emitter& k, const SimtTile& tile, const U32& tid, const Shared& ring)
     : tile_(tile),
-      warp_row_(k.let("warp_row", tid / (32 * tile.warps_across()))),
-      thread_row_(k.let("thread_row", warp_row_ * (SimtTile::lanes_down * tile.thread_rows) +
-                                          tid / 2 % SimtTile::lanes_down * 4)),
-      thread_col_(k.let("thread_col", tid / 32 % tile.warps_across() *
-                                              (SimtTile::lanes_across * tile.thread_cols) +
-                                          (tid % 32 / 16 * 2 + tid % 2) * 4)),
-      a_lane_(k.let("a_lane", ring + thread_row_)),
-      w_lane_(k.let("w_lane", ring + (thread_col_ + tile.rows))),
+      slice_(k.let("slice", tid / tile.slice_threads())),
+      thread_row_(k.let("thread_row", first_row(tile, tid))),
+      thread_col_(k.let("thread_col", first_col(tile, tid))),
+      a_lane_(k.let("a_lane", ring + (slice_ * (tile.slice_depth() * tile.pitch()) + thread_row_))),
+      w_lane_(k.let("w_lane", ring + (slice_ * (tile.slice_depth() * tile.pitch()) + thread_col_ +
+                                      tile.rows))),
       a_at_(cursor(k, "a_at")),
       w_at_(cursor(k, "w_at")) {
   for (int set : unroll(2)) {
@@ -54,26 +70,29 @@ void Accumulators::turn_to(const Extent& offset) {
 }
 
 void Accumulators::advance(int steps) {
-  const int bytes = steps * tile_.slice() * Shared::element_bytes;
+  const int bytes = steps * tile_.pitch() * Shared::element_bytes;
   a_at_ += bytes;
   w_at_ += bytes;
 }
 
 void Accumulators::read(Emitter& k, int set, int step) {
   const auto fill = [&](std::vector<Var<ptx::f32>>& to, const Var<ptx::u32>& at, int apart) {
-    const Shared from = Shared(at.recorder(), a_lane_.array(), at.id(), 0) + step * tile_.slice();
+    const Shared from = Shared(at.recorder(), a_lane_.array(), at.id(), 0) + step * tile_.pitch();
     for (int piece : unroll(static_cast<int>(to.size()) / 4)) {
       auto v = k.load<4>(from + piece * apart);
       for (int i : unroll(4)) to[piece * 4 + i] = std::move(v[i]);
     }
   };
-  fill(a_[set], a_at_, 4 * SimtTile::lanes_down);
-  fill(w_[set], w_at_, 4 * SimtTile::lanes_across);
+  fill(a_[set], a_at_, 4 * tile_.lanes_down);
+  fill(w_[set], w_at_, 4 * tile_.lanes_across());
 }
 
 void Accumulators::multiply(Emitter& k, int set) {
   for (int i : unroll(tile_.thread_rows))
-    for (int j : unroll(tile_.thread_cols)) {
+    for (int step : unroll(tile_.thread_cols)) {
+      // To and fro along the rows: each product shares an operand with the one before it, which the
+      // hardware then takes from its operand cache.
+      const int j = i % 2 == 0 ? step : tile_.thread_cols - 1 - step;
       Var<ptx::f32>& sum = sums_[i * tile_.thread_cols + j];
       sum = k.fma(a_[set][i], w_[set][j], sum);
     }
@@ -93,15 +112,43 @@ void Accumulators::finish(Emitter& k) {
   });
 }
 
-void Accumulators::deposit(Emitter& k, const Shared& to, int pitch, const Extent& first_row) const {
-  const U32 top = first_row.is(0) ? thread_row_ : thread_row_ - first_row;
-  const Shared corner = to + (top * pitch + thread_col_);
+void Accumulators::deposit(Emitter& k, const Shared& to, int pitch) const {
+  const Shared corner = k.let("corner", to + (thread_row_ * pitch + thread_col_));
+  k.sync();
+  const auto write = [&](const std::string& phase, bool add) {
+    k.phase(phase, [&] { deposit_slice(k, corner, pitch, add); });
+  };
+  if (tile_.slices == 1) {
+    write("put the sums into shared memory", false);
+    k.sync();
+    return;
+  }
+  k.if_("slice_is_first", slice_ == 0, [&] { write("put the sums into shared memory", false); });
+  k.sync();
+  k.for_range("next_slice", 1, tile_.slices, 1, [&](const U32& next) {
+    k.if_("slice_is_next", slice_ == next, [&] { write("add the next slice's sums", true); });
+    k.sync();
+  });
+}
+
+// A sum and the operand of its column are best kept in different banks of registers. Both come in
+// aligned vectors of four, so that they would share a bank if the columns had the same order.
+void Accumulators::deposit_slice(Emitter& k, const Shared& corner, int pitch, bool add) const {
+  constexpr int order[] = {1, 0, 3, 2};
   for (int i : unroll(tile_.thread_rows)) {
-    const int row = i / 4 * 4 * SimtTile::lanes_down + i % 4;
+    const int row = i / 4 * 4 * tile_.lanes_down + i % 4;
     for (int piece : unroll(tile_.thread_cols / 4)) {
-      const Var<ptx::f32>* v = &sums_[i * tile_.thread_cols + piece * 4];
-      store_shared(k, corner + (row * pitch + piece * 4 * SimtTile::lanes_across),
-                   {present(v[0]), present(v[1]), present(v[2]), present(v[3])});
+      const Shared at = corner + (row * pitch + piece * 4 * tile_.lanes_across());
+      std::vector<F32> v;
+      if (add) v = load_shared(k, at, 4);
+      for (int column : unroll(4)) {
+        const F32 sum = present(sums_[i * tile_.thread_cols + piece * 4 + order[column]]);
+        if (add)
+          v[column] = v[column] + sum;
+        else
+          v.push_back(sum);
+      }
+      store_shared(k, at, v);
     }
   }
 }

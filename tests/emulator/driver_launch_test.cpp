@@ -102,6 +102,15 @@ TEST_CASE("shapes that the device or the kernel cannot take are refused") {
   CHECK_OK(launch_shape(poke, word, {{1, 1, 1}, {1, 1, 64}}));
   CHECK_CODE(launch_shape(narrow, word, {{1, 1, 1}, {129, 1, 1}}), refused);
   CHECK_OK(launch_shape(narrow, word, {{1, 1, 1}, {64, 2, 1}}));
+  // .reqntid wants this block and no other, not even one of as many threads.
+  const CUfunction exact = session.kernel("exact");
+  CHECK_OK(launch_shape(exact, word, {{3, 1, 1}, {64, 2, 1}}));
+  CHECK_CODE(launch_shape(exact, word, {{1, 1, 1}, {128, 1, 1}}), refused);
+  CHECK_CODE(launch_shape(exact, word, {{1, 1, 1}, {64, 1, 1}}), refused);
+  CHECK_CODE(launch_shape(exact, word, {{1, 1, 1}, {64, 1, 2}}), refused);
+  int threads = 0;
+  CHECK_OK(cuFuncGetAttribute(&threads, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, exact));
+  CHECK(threads == 128);
   CHECK_OK(launch_shape(poke, word, {{1, 1, 1}, {1, 1, 1}, 49152}));
   CHECK_CODE(launch_shape(poke, word, {{1, 1, 1}, {1, 1, 1}, 49153}), refused);
   CHECK_OK(launch_shape(shared_user, word, {{1, 1, 1}, {1, 1, 1}, 49152 - 1000}));

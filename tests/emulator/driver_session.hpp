@@ -169,6 +169,11 @@ again:
   ret;
 }
 
+.visible .entry exact(.param .u64 p) .reqntid 64, 2
+{
+  ret;
+}
+
 .visible .entry shared_user(.param .u64 p)
 {
   .shared .align 4 .b8 scratch[1000];

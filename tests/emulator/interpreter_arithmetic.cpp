@@ -242,8 +242,10 @@ TEST_CASE_TEMPLATE("bfe and bfi follow the manual's pseudo-code", T, std::uint32
 
 TEST_CASE_TEMPLATE("shifts clamp their count", T, std::uint16_t, std::int16_t, std::uint32_t,
                    std::int32_t, std::uint64_t, std::int64_t) {
-  const auto [a, n] =
+  const auto operands =
       pairs(edges<T>(), std::vector<std::uint32_t>{0, 1, 15, 16, 31, 32, 63, 64, 65, 0xffffffff});
+  const auto& a = operands.first;
+  const auto& n = operands.second;
   const std::string bits = std::to_string(sizeof(T) * 8);
   const auto left = evaluate<T>("shl.b" + bits + " %d, %a, %b;", a, n);
   const auto right = evaluate<T>("shr" + suffix<T>() + " %d, %a, %b;", a, n);
@@ -287,8 +289,10 @@ TEST_CASE("lop3 evaluates its table bit by bit") {
 }
 
 TEST_CASE("funnel shifts wrap or clamp") {
-  const auto [a, n] =
+  const auto operands =
       pairs(edges<std::uint32_t>(), std::vector<std::uint32_t>{0, 1, 8, 31, 32, 33, 63, 64});
+  const auto& a = operands.first;
+  const auto& n = operands.second;
   std::vector<std::uint32_t> b(a.size());
   for (std::size_t i = 0; i < b.size(); ++i) b[i] = ~a[i] * 3;
   const auto lw = evaluate<std::uint32_t>("shf.l.wrap.b32 %d, %a, %b, %c;", a, b, n);

@@ -119,8 +119,8 @@ TEST_CASE("a lock that every thread takes in turn") {
     device.options.schedule = schedule;
     device.options.instruction_budget = 50'000'000;
     const auto p = device.upload<std::uint32_t>({0, 0});
-    check_clean(device.run({.grid = {3, 1, 1}, .block = {64, 1, 1}}, p));
-    CHECK(device.download<std::uint32_t>(p, 2)[1] == 192);
+    check_clean(device.run({.grid = {2, 1, 1}, .block = {64, 1, 1}}, p));
+    CHECK(device.download<std::uint32_t>(p, 2)[1] == 128);
   }
 }
 

@@ -122,8 +122,8 @@ TEST_CASE("blocks of a cooperative launch wait for one another") {
   for (const Schedule schedule : schedules) {
     device.options.schedule = schedule;
     const auto p = device.upload<std::uint32_t>({0});
-    check_clean(device.run({.grid = {40, 1, 1}, .block = {64, 1, 1}, .cooperative = true}, p));
-    CHECK(device.download<std::uint32_t>(p, 1)[0] == 200);
+    check_clean(device.run({.grid = {12, 1, 1}, .block = {64, 1, 1}, .cooperative = true}, p));
+    CHECK(device.download<std::uint32_t>(p, 1)[0] == 60);
   }
 }
 

@@ -119,7 +119,7 @@ TEST_CASE("modifiers must belong to the instruction") {
                                  "membar;",
                                  "fence.proxy.async;",
                                  "wgmma.fence.sync.aligned;",
-                                 "cp.async.wait_all;"}) {
+                                 "cp.async.wait_some;"}) {
     CAPTURE(code);
     check_contains(log_of(code), {"line 10; error   : "});
   }

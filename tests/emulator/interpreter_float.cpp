@@ -82,7 +82,9 @@ void check_same(float got, float expected) {
 }
 
 TEST_CASE("f32 products and quotients round as asked") {
-  const auto [a, b] = pairs(edges(), edges());
+  const auto operands = pairs(edges(), edges());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   for (const Mode& mode : modes) {
     CAPTURE(mode.name);
     const auto product = evaluate<float>(std::string("mul") + mode.name + ".f32 %d, %a, %b;", a, b);
@@ -103,7 +105,9 @@ TEST_CASE("f32 sums are exact where they can be and rounded where they cannot") 
   for (const float x : edges())
     if (std::isnan(x) || std::isinf(x) || x == 0 || (std::fabs(x) > 1e-5f && std::fabs(x) < 1e9f))
       v.push_back(x);
-  const auto [a, b] = pairs(v, v);
+  const auto operands = pairs(v, v);
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   for (const Mode& mode : modes) {
     CAPTURE(mode.name);
     const auto sum = evaluate<float>(std::string("add") + mode.name + ".f32 %d, %a, %b;", a, b);
@@ -180,7 +184,9 @@ TEST_CASE("sat clamps to [0, 1] and sends NaN to 0") {
 }
 
 TEST_CASE("min and max order the zeros and prefer numbers to NaN") {
-  const auto [a, b] = pairs(edges(), edges());
+  const auto operands = pairs(edges(), edges());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto least = evaluate<float>("min.f32 %d, %a, %b;", a, b);
   const auto most = evaluate<float>("max.f32 %d, %a, %b;", a, b);
   const auto least_nan = evaluate<float>("min.NaN.f32 %d, %a, %b;", a, b);
@@ -202,7 +208,9 @@ TEST_CASE("min and max order the zeros and prefer numbers to NaN") {
 }
 
 TEST_CASE("comparisons are ordered or unordered as spelled") {
-  const auto [a, b] = pairs(edges(), edges());
+  const auto operands = pairs(edges(), edges());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto holds = [&](const std::string& op) {
     return evaluate<std::uint32_t>("setp." + op + ".f32 %p, %a, %b;\nselp.u32 %d, 1, 0, %p;", a, b);
   };
@@ -225,7 +233,9 @@ TEST_CASE("comparisons are ordered or unordered as spelled") {
 }
 
 TEST_CASE("copysign takes the sign of its first operand; testp classifies") {
-  const auto [a, b] = pairs(edges(), edges());
+  const auto operands = pairs(edges(), edges());
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto d = evaluate<float>("copysign.f32 %d, %a, %b;", a, b);
   for (std::size_t i = 0; i < a.size(); ++i) {
     CHECK(bits(d[i]) == ((bits(a[i]) & 0x80000000u) | (bits(b[i]) & 0x7fffffffu)));
@@ -335,7 +345,9 @@ double half(std::uint16_t h) {
 TEST_CASE("f16 sums and products round to the nearest f16") {
   std::vector<std::uint16_t> v{0,      0x8000, 1,      0x3ff,  0x400,  0x3c00, 0xbc01,
                                0x4200, 0x7bff, 0x7c00, 0xfc00, 0x7e00, 0x1234, 0x5678};
-  const auto [a, b] = pairs(v, v);
+  const auto operands = pairs(v, v);
+  const auto& a = operands.first;
+  const auto& b = operands.second;
   const auto product = evaluate<std::uint16_t>("mul.rn.f16 %d, %a, %b;", a, b);
   const auto sum = evaluate<std::uint16_t>("add.rn.f16 %d, %a, %b;", a, b);
   const auto check = [](std::uint16_t got, double exact) {

@@ -1,5 +1,6 @@
 // Every row of the instruction table, with every type it allows, parses and runs.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "interpreter_fixture.hpp"
@@ -63,7 +64,7 @@ class RowProgram {
   }
 
   std::string reg(Type t, bool read) {
-    const std::string name = "%x" + std::to_string(count_++);
+    std::string name = "%x" + std::to_string(count_++);
     declare_ += ".reg " + declared(t) + " " + name + ";\n";
     if (!read) return name;
     if (t == Type::pred) {
@@ -98,8 +99,9 @@ class RowProgram {
         if (mask && t == Type::u32) return first_ = false, "0xffffffff";
         return first_ = false, reg(t, true);
       case Role::immediate:
+        if (row_.shape == isa::Shape::at_at_bytes) return "16";
         return first_ = false, barrier && ++immediates_ == 2 ? "32" : barrier ? "1" : "31";
-      case Role::address: first_ = false; return address();
+      case Role::address: return address(std::exchange(first_, false));
       case Role::pair: return vector(t, 2, reads_vector);
       case Role::quad: return vector(t, 4, reads_vector);
       case Role::label: return "AFTER";
@@ -108,7 +110,8 @@ class RowProgram {
     return {};
   }
 
-  std::string address() {
+  std::string address(bool first) {
+    if (row_.shape == isa::Shape::at_at_bytes && !first) return "[%g]";
     const auto has = [&](std::string_view part) {
       return row_.spelling.find(part) != std::string_view::npos;
     };

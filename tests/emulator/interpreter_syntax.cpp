@@ -92,6 +92,16 @@ TEST_CASE("debug directives and sections are passed over") {
       "3\nret;\n$L1:\n}\n.section .debug_info {\n.b32 1\n.b8 2, 3\n{ }\n}\n");
 }
 
+TEST_CASE("a block is bounded or exact, not both") {
+  const auto with = [](const std::string& directives) {
+    return ".version 8.0\n.target sm_80\n.address_size 64\n.entry k()" + directives + "{ret;}\n";
+  };
+  parsed(with(".maxntid 64"));
+  parsed(with(".reqntid 64, 2"));
+  check_contains(refusal(with(".maxntid 64 .reqntid 64")),
+                 {"line 4", "Conflicting directives: .maxntid and .reqntid"});
+}
+
 TEST_CASE("entries report their shape") {
   const auto p = parsed(
       ".version 8.0\n.target sm_80\n.address_size 64\n.weak .entry first() .maxntid 64, 2, 1 "
@@ -107,6 +117,8 @@ TEST_CASE("entries report their shape") {
   CHECK(first.params.empty());
   const EntryInfo& second = *p->find("second");
   CHECK(second.max_threads == 128);
+  CHECK(second.required_block == std::array<std::uint32_t, 3>{128, 1, 1});
+  CHECK(first.required_block == std::array<std::uint32_t, 3>{0, 0, 0});
   CHECK(second.registers <= 64);
   CHECK(second.registers > 0);
   CHECK(second.param_bytes == 4);

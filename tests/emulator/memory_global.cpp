@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -22,6 +24,19 @@ TEST_CASE("allocations are aligned, apart, zero in use count after they are free
   CHECK(memory.free(a));
   CHECK(memory.free(b));
   CHECK(memory.used() == 0);
+}
+
+TEST_CASE("no host address is ever a device address, and the top byte is zero") {
+  GlobalMemory memory(std::size_t{1} << 30);
+  const DeviceAddress first = memory.allocate(1), large = memory.allocate(std::size_t{1} << 29);
+  REQUIRE(large != 0);
+  const int on_stack = 0;
+  const auto on_heap = std::make_unique<int>(0);
+  const void* const hosts[] = {&on_stack, on_heap.get(), memory.find(large, 1)->bytes.data(),
+                               reinterpret_cast<const void*>(&std::string::npos)};
+  for (const void* host : hosts) CHECK(reinterpret_cast<std::uintptr_t>(host) < first);
+  CHECK(first >= (DeviceAddress{1} << 52));
+  CHECK((large >> 56) == 0);
 }
 
 TEST_CASE("capacity is a limit, and what is freed can be had again") {

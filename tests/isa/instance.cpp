@@ -57,7 +57,8 @@ std::string moved(Type type) {
   return declared(type);
 }
 
-std::string address(const isa::Row& row) {
+std::string address(const isa::Row& row, std::size_t index) {
+  if (row.shape == isa::Shape::at_at_bytes && index == 1) return "[%in]";
   if (row.spelling.find(".shared") != row.spelling.npos) return "[scratch]";
   return row.spelling.starts_with("ld.param") ? "[p_cell]" : "[%out]";
 }
@@ -78,7 +79,7 @@ std::string operand_text(const Instance& instance) {
       case Role::quad: names = "{" + names + "}"; break;
       // The first operand of a barrier is its number.
       case Role::immediate: names = i == 0 ? "0" : std::to_string(instance.immediate); break;
-      case Role::address: names = address(instance.row()); break;
+      case Role::address: names = address(instance.row(), i); break;
       case Role::label: names = "$end"; break;
       case Role::symbol: names = "scratch"; break;
       default: break;
@@ -152,9 +153,12 @@ std::string Instance::name() const {
 std::vector<Instance> instances(isa::Op op) {
   const isa::Row& row = isa::row(op);
   std::vector<Instance> all;
-  // A barrier's count of threads is a multiple of a warp's.
+  // A barrier's count of threads is a multiple of a warp's; every asynchronous copy has 16 bytes.
   if (row.types.empty())
-    return {{.op = op, .immediate = row.shape == isa::Shape::barrier_count ? 32 : 0}};
+    return {{.op = op,
+             .immediate = row.shape == isa::Shape::barrier_count ? 32
+                          : row.shape == isa::Shape::at_at_bytes ? 16
+                                                                 : 0}};
   for (int t = 0; t < isa::type_count; ++t) {
     const Type type = static_cast<Type>(t);
     if (!row.types.contains(type)) continue;

@@ -1,6 +1,8 @@
 // Devices, streams, events.
+#include <dlfcn.h>
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -15,7 +17,94 @@ using ptxmill::test::DeviceFixture;
 using ptxmill::test::Thrown;
 using ptxmill::test::thrown_by;
 
+/// A second context on the device, made past the runtime.
+class OtherContext {
+ public:
+  OtherContext() : driver_(dlopen(cu::driver().path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+    REQUIRE(driver_ != nullptr);
+    cu::Entry<cu::Result(cu::Context*, unsigned, cu::Device)> create("cuCtxCreate_v2");
+    create.bind(dlsym(driver_, create.symbol()));
+    create(&handle, 0, 0);
+    cu::Context popped = nullptr;
+    cu::driver().ctx_pop_current(&popped);
+  }
+  ~OtherContext() {
+    cu::Entry<cu::Result(cu::Context)> destroy("cuCtxDestroy_v2");
+    destroy.bind(dlsym(driver_, destroy.symbol()));
+    destroy.raw(handle);
+    dlclose(driver_);
+  }
+  OtherContext(const OtherContext&) = delete;
+  OtherContext& operator=(const OtherContext&) = delete;
+
+  cu::Context handle = nullptr;
+
+ private:
+  void* driver_;
+};
+
 }  // namespace
+
+TEST_CASE_FIXTURE(DeviceFixture, "device: launches whichever context is current") {
+  ptxmill::test::ManifestFixture fixture = ptxmill::test::fixture_library();
+  const KernelLibrary library = fixture.open(device());
+  const Stream legacy = Stream::wrap(device(), nullptr);
+  const Tensor x = Tensor::from_host(stream, std::vector<float>{1, 2}, {2});
+  const OtherContext other;
+  for (const cu::Context current : {device().handle(), other.handle, cu::Context{}}) {
+    cu::driver().ctx_set_current(current);
+    library.kernel("scale").launch(stream, {{"n", 2}}, x, 2.f, x);
+    stream.synchronize();
+    library.kernel("scale").launch(legacy, {{"n", 2}}, x, 2.f, x);
+    legacy.synchronize();
+    cu::Context after = nullptr;
+    cu::driver().ctx_get_current(&after);
+    CHECK(after == current);
+  }
+  cu::driver().ctx_set_current(device().handle());
+  CHECK(x.to_host<float>(stream) == std::vector<float>{64, 128});
+}
+
+TEST_CASE_FIXTURE(DeviceFixture, "device: what belongs to another context is refused and named") {
+  const OtherContext context;
+  const Device second = Device::from_context(context.handle);
+  CHECK(second.context() != device().context());
+  const Stream there(second);
+  const Tensor away = Tensor::from_host(there, std::vector<float>{1, 2}, {2});
+  ptxmill::test::ManifestFixture fixture = ptxmill::test::fixture_library();
+  const KernelLibrary library = fixture.open(device());
+  const Kernel add = library.kernel("add");
+  const Tensor x = Tensor::from_host(stream, std::vector<float>{3, 4}, {2});
+  const Tensor out = Tensor::from_host(stream, std::vector<float>{77, 77}, {2});
+  Event event(device());
+  const Graph graph = Graph::capture(stream, [] {});
+  struct Case {
+    std::string words;
+    std::function<void()> call;
+  };
+  const Case cases[] = {
+      {"kernel 'add': argument 'y' (in) is on another device than the library",
+       [&] {
+         add.launch(stream, {{"n", 2}}, x, away, out);
+       }},
+      {"kernel 'add': the stream is on another device than the library",
+       [&] {
+         add.launch(there, {{"n", 2}}, x, x, out);
+       }},
+      {"the tensor and the stream are on different devices", [&] { away.to_host<float>(stream); }},
+      {"the tensor and the stream are on different devices", [&] { out.copy_from(stream, away); }},
+      {"the stream is on another device", [&] { event.record(there); }},
+      {"the stream is on another device", [&] { graph.launch(there); }},
+  };
+  for (const Case& c : cases) {
+    const Thrown thrown = thrown_by(c.call);
+    CAPTURE(thrown.what);
+    CHECK(thrown.code == ErrorCode::invalid_argument);
+    CHECK(thrown.says(c.words));
+  }
+  CHECK(out.to_host<float>(stream) == std::vector<float>{77, 77});
+  CHECK(away.to_host<float>(there) == std::vector<float>{1, 2});
+}
 
 TEST_CASE_FIXTURE(DeviceFixture, "device: what the driver says of it") {
   const DeviceInfo& info = device().info();

@@ -2,6 +2,9 @@
 // with the same words, and destructors are safe. Each case runs in a process of its own.
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <cstring>
+#include <functional>
 #include <optional>
 
 #include "runtime/counters.hpp"
@@ -81,6 +84,117 @@ TEST_CASE("fault: names the launches in flight and stays with its words") {
     CHECK(thrown_by([&] { scene->fixture.open(scene->device); }).what == thrown.what);
   }
   scene.reset();
+}
+
+TEST_CASE("fault: every handle made before fails fast and can be destroyed") {
+  const char* name = "fault: every handle made before fails fast and can be destroyed";
+  if (passed_to_child(name, "")) return;
+  std::optional<Scene> scene;
+  scene.emplace();
+  ptxmill::test::add_chain_plan(scene->fixture);
+  const Device& device = scene->device;
+  const Stream& stream = scene->stream;
+  std::optional<KernelLibrary> library = scene->fixture.open(device);
+  Block block = Block::open(*library, "chain");
+  const Tensor b = Tensor::from_host(stream, std::vector<float>(64, 1.f), {64});
+  block.prepare(stream, {{"b", b}}, {{"n", 64}});
+  Event event(device), other(device);
+  event.record(stream);
+  std::optional<Graph> graph = Graph::capture(stream, [&] {
+    scene->library.kernel("scale").launch(stream, {{"n", 2}}, scene->x, 1.f, scene->x);
+  });
+  scene->library.kernel("fault").launch(stream, {{"n", 3}});
+  const Thrown first = thrown_by([&] { stream.synchronize(); });
+  REQUIRE(first.code == ErrorCode::context_lost);
+  const std::vector<std::function<void()>> calls{
+      [&] { event.record(stream); },
+      [&] { event.synchronize(); },
+      [&] { event.done(); },
+      [&] { event.milliseconds_since(other); },
+      [&] { stream.wait(event); },
+      [&] { stream.idle(); },
+      [&] { stream.capturing(); },
+      [&] { graph->launch(stream); },
+      [&] { Graph::capture(stream, [] {}); },
+      [&] { Event another(device); },
+      [&] { device.memory(); },
+      [&] { scene->x.fill(stream, 1); },
+      [&] { scene->x.copy_from(stream, scene->x); },
+      [&] { library->preload(); },
+      [&] { library->clear(); },
+      [&] {
+        block.prepare(stream, {{"b", b}}, {{"n", 64}});
+      },
+      [&] {
+        block.forward(stream, {{"n", 64}}, {{"x", b}}, {{"out", b.slice(0, 0, 0)}});
+      }};
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    CAPTURE(i);
+    CHECK(thrown_by(calls[i]).what == first.what);
+  }
+  scene.reset();
+  library.reset();
+  graph.reset();
+}
+
+TEST_CASE("fault: handles that are made afterwards fail with the same words") {
+  const char* name = "fault: handles that are made afterwards fail with the same words";
+  if (passed_to_child(name, "")) return;
+  std::string words;
+  {
+    const Scene scene;
+    scene.library.kernel("fault").launch(scene.stream, {{"n", 3}});
+    words = thrown_by([&] { scene.stream.synchronize(); }).what;
+  }
+  REQUIRE(words.find("in flight since the last synchronisation: fault") != std::string::npos);
+  const auto use = [] {
+    const Device device = Device::open();
+    const Stream stream(device);
+    Tensor::empty(stream, DType::f32, {1});
+  };
+  for (int i = 0; i < 2; ++i) CHECK(thrown_by(use).what == words);
+}
+
+TEST_CASE("fault: a kernel that does not end is a timeout that names it") {
+  const char* name = "fault: a kernel that does not end is a timeout that names it";
+  if (!in_child() && !ptxmill::test::on_emulator()) {
+    MESSAGE("left to the emulator: a GPU without a display lets kernels run on");
+    return;
+  }
+  if (passed_to_child(name, "PTXMILL_EMU_INSTRUCTION_BUDGET=5000")) return;
+  const Scene scene;
+  const Tensor out = Tensor::empty(scene.stream, DType::u32, {1});
+  const Thrown thrown = thrown_by([&] {
+    scene.library.kernel("accumulate").launch(scene.stream, {{"n", 1'000'000}}, out);
+    scene.stream.synchronize();
+  });
+  CHECK(thrown.code == ErrorCode::timeout);
+  CHECK(thrown.says("CUDA_ERROR_LAUNCH_TIMEOUT"));
+  CHECK(thrown.says("in flight since the last synchronisation: accumulate"));
+  CHECK(thrown_by([&] { scene.stream.synchronize(); }).what == thrown.what);
+}
+
+TEST_CASE("fault: each code with which a driver reports one") {
+  const char* name = "fault: each code with which a driver reports one";
+  if (!in_child()) {
+    if (!ptxmill::test::on_emulator()) {
+      MESSAGE("left to the emulator: a driver cannot be told how to fail");
+      return;
+    }
+    for (const std::string code :
+         {"ILLEGAL_ADDRESS", "ASSERT", "HARDWARE_STACK_ERROR", "ILLEGAL_INSTRUCTION",
+          "MISALIGNED_ADDRESS", "INVALID_ADDRESS_SPACE", "INVALID_PC", "LAUNCH_FAILED"})
+      passed_to_child(name, "PTXMILL_EMU_FAIL_CALL=cuStreamSynchronize:2=CUDA_ERROR_" + code);
+    return;
+  }
+  const Scene scene;
+  scene.library.kernel("scale").launch(scene.stream, {{"n", 2}}, scene.x, 1.f, scene.x);
+  const Thrown thrown = thrown_by([&] { scene.stream.synchronize(); });
+  CAPTURE(thrown.what);
+  CHECK(thrown.code == ErrorCode::context_lost);
+  const char* code = std::strchr(std::getenv("PTXMILL_EMU_FAIL_CALL"), '=') + 1;
+  CHECK(thrown.says(std::string("cuStreamSynchronize failed with ") + code));
+  CHECK(thrown.says("in flight since the last synchronisation: scale"));
 }
 
 TEST_CASE("fault: in blocking mode exactly one launch is named") {

@@ -7,46 +7,19 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <iostream>
-#include <sstream>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
 #include "generator/cli/verbs.hpp"
 #include "generator/manifest/sha256.hpp"
+#include "tests/cli/captured.hpp"
 #include "tests/spec/workplace.hpp"
 
 namespace ptxmill::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// What a verb returned and said.
-struct Said {
-  int code = 0;
-  std::string out, err;
-};
-
-template <class Verb>
-Said run(Verb verb) {
-  std::ostringstream out, err;
-  std::streambuf* const cout_was = std::cout.rdbuf(out.rdbuf());
-  std::streambuf* const cerr_was = std::cerr.rdbuf(err.rdbuf());
-  Said said;
-  try {
-    said.code = verb();
-  } catch (...) {
-    std::cout.rdbuf(cout_was);
-    std::cerr.rdbuf(cerr_was);
-    throw;
-  }
-  std::cout.rdbuf(cout_was);
-  std::cerr.rdbuf(cerr_was);
-  said.out = out.str();
-  said.err = err.str();
-  return said;
-}
 
 class Generated : public Workplace {
  public:

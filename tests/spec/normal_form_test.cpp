@@ -44,6 +44,31 @@ TEST_CASE("white space, the order of keys and the order of entries do not matter
   CHECK(plain == rearranged);
 }
 
+TEST_CASE("the number of jobs does not matter, and progress counts every file") {
+  std::string kernels = add;
+  for (int i = 1; i < 40; ++i)
+    kernels += R"(, { "name": "scale)" + std::to_string(i) +
+               R"(", "template": "elementwise", "dtype": "f32", "ops": ["scale"], "cols": )" +
+               std::to_string(i) + " }";
+  spec::Problems problems("specs/test.json");
+  const auto library = cli::read_spec(spec_of(kernels, R"("sm_80", "sm_90a")"), {}, problems);
+  REQUIRE(library.has_value());
+  const cli::Files one = cli::generate(*library);
+  for (const int jobs : {0, 2, 7, 500}) {
+    std::size_t calls = 0, last = 0, expected = 0;
+    const cli::Files many =
+        cli::generate(*library, {.jobs = jobs, .progress = [&](auto done, auto all) {
+                                   ++calls;
+                                   last = done;
+                                   expected = all;
+                                 }});
+    CHECK(many == one);
+    CHECK(calls == one.size() - 1);  // all but the manifest
+    CHECK(last == expected);
+    CHECK(expected == calls);
+  }
+}
+
 TEST_CASE("a default that is spelled out is the same entry") {
   const std::string spelled =
       R"({ "name": "add", "template": "elementwise", "dtype": "f32", "ops": ["add"], "rows": "dynamic", "cols": "dynamic", "block": 256 })";

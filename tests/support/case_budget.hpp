@@ -19,7 +19,8 @@ class CaseBudget {
   explicit CaseBudget(std::uint64_t per_case = 4'000'000, std::uint64_t total = 60'000'000)
       : per_case_(per_case), left_(total) {}
 
-  /// Whether to run the case `name`, which takes `multiply_adds`.
+  /// Whether to run the case `name`, which takes `multiply_adds`. Hardware runs all, unless
+  /// PTXMILL_CASE_CAPS is set, as it is for tools that slow it down.
   bool allows(const std::string& name, std::uint64_t multiply_adds);
 
  private:

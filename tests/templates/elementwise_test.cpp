@@ -78,11 +78,15 @@ TEST_CASE_FIXTURE(ElementwiseFixture,
                   "elementwise, gelu, and its negative tail relative to itself") {
   check_accuracy("gelu", Activation::gelu, 10);
   const auto exact = [](double v) { return reference::gelu(v); };
-  for (const auto& [low, high, units] :
-       std::vector<std::tuple<float, float, double>>{{-0.9f, largest, 1.8}, {-13.f, -0.9f, 6.0}}) {
-    CAPTURE(low);
-    const std::vector<float> x = every_exponent(low, high, low, std::min(high, 10.f));
-    CHECK(compare_units(apply("gelu", x), x, exact, units));
+  struct Part {
+    float low, high;
+    double units;
+  };
+  for (const Part& part : {Part{-0.9f, largest, 1.8}, Part{-13.f, -0.9f, 6.0}}) {
+    CAPTURE(part.low);
+    const std::vector<float> x =
+        every_exponent(part.low, part.high, part.low, std::min(part.high, 10.f));
+    CHECK(compare_units(apply("gelu", x), x, exact, part.units));
   }
 }
 

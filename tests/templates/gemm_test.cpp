@@ -17,12 +17,16 @@ namespace {
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-/// A tile that the spec may ask for: its side, and the k that it takes in at once.
+/// A tile that the spec may ask for, and the k that it takes in at once.
 struct Tile {
   const char* name;
-  std::int64_t side, depth;
+  std::int64_t rows, cols, depth;
 };
-constexpr std::array<Tile, 3> tiles = {{{"large", 128, 16}, {"medium", 64, 32}, {"small", 32, 32}}};
+constexpr std::array<Tile, 4> tiles = {{{"32x64", 32, 64, 32},
+                                        {"48x96", 48, 96, 16},
+                                        {"128x128", 128, 128, 16},
+                                        {"96x192", 96, 192, 16}}};
+constexpr const Tile& smallest = tiles[0];
 
 std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
                   const std::string& tile = "auto") {
@@ -44,7 +48,7 @@ class GemmFixture : public ProductFixture {
  public:
   /// Runs the product unless it is left to hardware.
   void check_within_budget(const rt::Kernel& kernel, const Product& p, const Tile& tile) {
-    if (budget.allows(p.name("gemm"), p.cost(tile.side, tile.side, tile.depth))) check(kernel, p);
+    if (budget.allows(p.name("gemm"), p.cost(tile.rows, tile.cols, tile.depth))) check(kernel, p);
   }
 
   Random random = random_for("gemm");
@@ -58,12 +62,12 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, each tile at its edges, with aligned and w
     for (const char* layout : {"out_in", "in_out"}) {
       const ProductOptions options{.layout = layout};
       const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
-      const std::int64_t t = tile.side, d = tile.depth;
+      const std::int64_t r = tile.rows, c = tile.cols, d = tile.depth;
       const std::array<std::int64_t, 3> shapes[] = {
-          {1, 1, 1},         {2, 3, 2},         {t - 1, t + 1, 4},     {t, t, d},
-          {t + 1, t - 1, d}, {t, t, 2 * d},     {t + 1, t + 4, d + 4}, {t - 1, t - 4, 3 * d - 4},
-          {7, t, d - 1},     {t, 7, d + 1},     {t + 1, t + 1, 97},    {1, 2 * t + 4, 2 * d + 4},
-          {2 * t + 1, 4, 4}, {2, 31, 5 * d + 3}};
+          {1, 1, 1},         {2, 3, 2},         {r - 1, c + 1, 4},     {r, c, d},
+          {r + 1, c - 1, d}, {r, c, 2 * d},     {r + 1, c + 4, d + 4}, {r - 1, c - 4, 3 * d - 4},
+          {7, c, d - 1},     {r, 7, d + 1},     {r + 1, c + 1, 97},    {1, 2 * c + 4, 2 * d + 4},
+          {2 * r + 1, 4, 4}, {2, 31, 5 * d + 3}};
       int index = 0;
       for (const auto& [m, n, k] : shapes)
         check_within_budget(library.kernel("p"),
@@ -74,8 +78,7 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, each tile at its edges, with aligned and w
 TEST_CASE_FIXTURE(GemmFixture, "gemm, edge sizes against each other") {
   const ProductOptions options;
   const GeneratedLibrary library(device(), entry(options));
-  const Tile smallest = tiles[2];
-  const auto sizes = edge_sizes({32, 64, 128});
+  const auto sizes = edge_sizes({32, 64, 96, 128});
   int index = 0;
   for (const std::int64_t m : sizes)
     for (const std::int64_t n : sizes) {
@@ -95,7 +98,7 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, random shapes") {
       const bool aligned = i % 2 == 0;
       const auto align = [&](std::int64_t x) { return aligned ? (x + 3) / 4 * 4 : x; };
       check_within_budget(library.kernel("p"),
-                          {random, m, align(n), align(k), options, inputs_of_case(i)}, tiles[2]);
+                          {random, m, align(n), align(k), options, inputs_of_case(i)}, smallest);
     }
   }
 }
@@ -119,7 +122,7 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, every epilogue, static and dynamic dimensi
               index % 4 < 2 ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
           const std::string name = fmt::format("p{}", index);
           entries += (index > 0 ? ",\n" : "") +
-                     product_entry("gemm", dims, options, R"(, "tile": "small")", name);
+                     product_entry("gemm", dims, options, R"(, "tile": "32x64")", name);
           cases.emplace_back(name, Product(random, 33, n, k, options, inputs_of_case(index)));
         }
   const GeneratedLibrary library(device(), entries);
@@ -130,10 +133,10 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, an activation and a residual in every tile
   const ProductOptions options{.activation = "gelu", .bias = true, .residual = true, .alpha = 0.5f};
   for (const Tile& tile : tiles)
     for (const bool fixed : {false, true}) {
-      const std::int64_t n = tile.side + 4, k = tile.depth + 4;
+      const std::int64_t n = tile.cols + 4, k = tile.depth + 4;
       const std::string dims = fixed ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
       const GeneratedLibrary library(device(), entry(options, dims, tile.name));
-      check(library.kernel("p"), {random, tile.side + 1, n, k, options});
+      check(library.kernel("p"), {random, tile.rows + 1, n, k, options});
     }
 }
 
@@ -150,8 +153,8 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, all dimensions fixed, whole tiles and not"
 
 TEST_CASE_FIXTURE(GemmFixture, "gemm, the residual's tensor takes the result") {
   const ProductOptions options{.bias = true, .residual = true};
-  for (const char* tile : {"large", "medium", "small"}) {
-    const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile));
+  for (const Tile& tile : tiles) {
+    const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
     check(library.kernel("p"), {random, 131, 36, 20, options, Inputs::small_integers}, true);
     check(library.kernel("p"), {random, 65, 35, 7, options}, true);
   }
@@ -163,20 +166,18 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, no rows are a success that writes nothing"
   CHECK(run(library.kernel("p"), p).empty());
 }
 
-TEST_CASE_FIXTURE(GemmFixture, "gemm, the forms take over where a launch has tiles enough") {
-  // One k, so that many tiles cost little; n is fixed, so that m decides.
+TEST_CASE_FIXTURE(GemmFixture, "gemm, every range of m has its tile") {
+  // One stage, so that many tiles cost little; n and k are fixed, so that m decides.
   const ProductOptions options;
-  const GeneratedLibrary library(device(), entry(options, R"("n": 1030, "k": 4)"));
-  for (const char* form : {"large", "medium", "small"})
-    CHECK(library.ptx(fmt::format("p__{}", form)).find("fma.rn.f32") != std::string::npos);
-  // 17 x 8 medium tiles are the first to fill 132 multiprocessors, 9 x 30 large ones 264.
-  for (const std::int64_t m : {448, 449, 512}) {
-    const Product p(random, m, 1030, 4, options, Inputs::small_integers);
-    if (budget.allows(p.name("gemm"), p.cost(64, 64, 32))) check(library.kernel("p"), p);
-  }
-  for (const std::int64_t m : {3712, 3713}) {
-    const Product p(random, m, 1030, 4, options, Inputs::small_integers);
-    if (budget.allows(p.name("gemm"), p.cost(128, 128, 16))) check(library.kernel("p"), p);
+  const GeneratedLibrary library(device(), entry(options, R"("n": 384, "k": 16)"));
+  int ranges = 0;
+  for (const Tile& tile : tiles)
+    ranges += library.has_ptx(fmt::format("p__t{}", tile.name)) ? 1 : 0;
+  CHECK(ranges > 1);
+  for (const std::int64_t m :
+       {1, 16, 17, 128, 129, 250, 251, 512, 513, 1500, 2048, 2049, 3001, 6251, 12001}) {
+    const Product p(random, m, 384, 16, options, Inputs::small_integers);
+    if (budget.allows(p.name("gemm"), p.cost(96, 192, 16))) check(library.kernel("p"), p);
   }
 }
 
@@ -186,10 +187,10 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, a row is the same in any company, and ever
   for (const Tile& tile : tiles) {
     CAPTURE(tile.name);
     const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
-    const Product p(random, tile.side + 3, n, k, options);
+    const Product p(random, tile.rows + 3, n, k, options);
     const auto whole = run(library.kernel("p"), p);
     CHECK(compare_bits(run(library.kernel("p"), p), whole));
-    for (const std::int64_t row : {std::int64_t{0}, tile.side - 1, tile.side + 2}) {
+    for (const std::int64_t row : {std::int64_t{0}, tile.rows - 1, tile.rows + 2}) {
       const auto alone = run(library.kernel("p"), rows_of(p, row, row + 1));
       const std::vector<float> same(whole.begin() + row * n, whole.begin() + (row + 1) * n);
       CHECK(compare_bits(alone, same));
@@ -197,32 +198,28 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, a row is the same in any company, and ever
   }
 }
 
-TEST_CASE_FIXTURE(GemmFixture, "gemm, every tile and form gives the same bits") {
-  // Up to 64 products make one chain in every tile. A last product of zeros changes no sum, and
-  // makes rows that are aligned of those that are not.
-  const std::int64_t n = 40, k = 63;
+TEST_CASE_FIXTURE(GemmFixture, "gemm, all forms of a tile give the same bits") {
+  const std::int64_t n = 40;
   const ProductOptions options{.bias = true};
-  const Product p(random, 37, n, k, options);
-  Product aligned = p;
-  aligned.k = k + 1;
-  const auto add_zeros = [&](std::vector<float>& v, std::int64_t rows) {
-    std::vector<float> wide;
-    for (std::int64_t row = 0; row < rows; ++row) {
-      wide.insert(wide.end(), v.begin() + row * k, v.begin() + (row + 1) * k);
-      wide.push_back(0);
-    }
-    v = wide;
-  };
-  add_zeros(aligned.a, p.m);
-  add_zeros(aligned.w, n);
-  std::vector<float> first;
-  for (const Tile& tile : tiles)
-    for (const char* dims : {dynamic_dims.c_str(), R"("m": 37, "n": 40, "k": "dynamic")"}) {
-      const GeneratedLibrary library(device(), entry(options, dims, tile.name));
-      for (const Product* product : std::array<const Product*, 2>{&p, &aligned}) {
-        const auto result = run(library.kernel("p"), *product);
-        if (first.empty()) first = result;
-        CHECK(compare_bits(result, first));
+  for (const std::int64_t k : {63, 128, 300})
+    for (const Tile& tile : tiles) {
+      const Product p(random, 37, n, k, options);
+      // One column more makes rows that are not aligned; its own results are left out.
+      Product wide = p;
+      wide.n = n + 1;
+      wide.w.resize(static_cast<std::size_t>(wide.n * k), 1);
+      wide.bias.resize(static_cast<std::size_t>(wide.n), 0);
+      const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
+      const GeneratedLibrary fixed(
+          device(), entry(options, fmt::format(R"("m": 37, "n": 40, "k": {})", k), tile.name));
+      const auto result = run(library.kernel("p"), p);
+      CHECK(compare_bits(run(fixed.kernel("p"), p), result));
+      const auto with_more = run(library.kernel("p"), wide);
+      for (std::int64_t row = 0; row < p.m; ++row) {
+        const auto at = [](const std::vector<float>& v, std::int64_t first) {
+          return std::vector<float>(v.begin() + first, v.begin() + first + 40);
+        };
+        CHECK(compare_bits(at(with_more, row * wide.n), at(result, row * n)));
       }
     }
 }
@@ -232,7 +229,7 @@ TEST_CASE_FIXTURE(GemmFixture, "gemm, what is not finite stays in its row and co
   for (const char* layout : {"out_in", "in_out"})
     for (const Tile& tile : tiles) {
       const ProductOptions options{.layout = layout};
-      const std::int64_t m = tile.side + 2;
+      const std::int64_t m = tile.rows + 2;
       const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
       Product p(random, m, n, k, options, Inputs::small_integers);
       // The last row and column: what lies beyond the matrix is read from there.

@@ -48,6 +48,10 @@ const std::string& GeneratedLibrary::ptx(const std::string& entry) const {
   return state_->files.at("test/sm_80/" + entry + ".ptx");
 }
 
+bool GeneratedLibrary::has_ptx(const std::string& entry) const {
+  return state_->files.count("test/sm_80/" + entry + ".ptx") == 1;
+}
+
 std::string problems_of(const std::string& kernels, const std::string& blocks) {
   spec::Problems problems("test.json");
   cli::read_spec(spec_text(kernels, blocks), {}, problems);

@@ -26,6 +26,7 @@ class GeneratedLibrary {
   rt::Kernel kernel(const std::string& name) const { return library().kernel(name); }
   /// The PTX of an entry, for tests of what is emitted.
   const std::string& ptx(const std::string& entry) const;
+  bool has_ptx(const std::string& entry) const;
 
  private:
   struct State;

@@ -45,22 +45,22 @@ class SoftmaxFixture : public DeviceFixture {
         static_cast<std::uint64_t>(rows * cols));
   }
 
+  struct Way {
+    std::string cols;  ///< as the spec says
+    std::int64_t width;
+  };
   /// Calls `body(log, width, kernel)` for kernels of each way of keeping a row: in a warp's
   /// registers, in a CTA's, in shared memory, and not at all.
   template <class Body>
   void for_each_way(Body body) const {
     for (const bool log : {false, true})
-      for (const auto& [cols, width] :
-           std::vector<std::pair<std::string, std::int64_t>>{{"300", 300},
-                                                             {"2100", 2100},
-                                                             {"33000", 33000},
-                                                             {R"("dynamic")", 300},
-                                                             {R"("dynamic")", 2101}}) {
+      for (const Way& way : {Way{"300", 300}, Way{"2100", 2100}, Way{"33000", 33000},
+                             Way{R"("dynamic")", 300}, Way{R"("dynamic")", 2101}}) {
         CAPTURE(log);
-        CAPTURE(cols);
-        CAPTURE(width);
-        const GeneratedLibrary library(device(), spec(cols, log));
-        body(log, width, MatrixKernel(*this, library.kernel("k"), "cols"));
+        CAPTURE(way.cols);
+        CAPTURE(way.width);
+        const GeneratedLibrary library(device(), spec(way.cols, log));
+        body(log, way.width, MatrixKernel(*this, library.kernel("k"), "cols"));
       }
   }
 
@@ -82,10 +82,10 @@ std::int64_t rows_for(std::int64_t cols) { return cols > 20000 ? 1 : cols > 2000
 /// without those columns.
 void check_excluding(const Matrix& x, const Matrix& result, bool log) {
   for (std::int64_t i = 0; i < x.rows; ++i) {
+    const std::vector<float> ins = x.row(i).values, outs = result.row(i).values;
     std::vector<float> kept, actual;
-    for (std::int64_t j = 0; j < x.cols; ++j) {
-      const float in = x.row(i).values[static_cast<std::size_t>(j)];
-      const float out = result.row(i).values[static_cast<std::size_t>(j)];
+    for (std::size_t j = 0; j < ins.size(); ++j) {
+      const float in = ins[j], out = outs[j];
       if (in == -infinity) {
         CHECK(out == (log ? -infinity : 0.f));
       } else {
