@@ -51,7 +51,7 @@ struct Assignment {
 
 constexpr std::int64_t one = 1024;  ///< the best tile's time, in which others are measured
 constexpr std::int64_t cost_of_change = one / 8;  ///< of another tile at the next point
-constexpr std::int64_t cost_of_tile = one / 4;        ///< of one tile more, which is a kernel more
+constexpr std::int64_t cost_of_tile = one / 4;    ///< of one tile more, which is a kernel more
 
 /// The best assignment of the tiles in the set `allowed`, bit by bit: the sum over all points of
 /// the time over the best tile's, and the costs above, is least.
