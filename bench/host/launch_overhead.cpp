@@ -1,4 +1,4 @@
-// What Kernel::launch adds to a bare cuLaunchKernel. Runs on whatever driver PTXMILL_DRIVER names:
+// What Kernel::launch adds to a bare cuLaunchKernel, and what finding a kernel costs. Runs on whatever driver PTXMILL_DRIVER names:
 // on a GPU the bursts are short, so that the driver's queue never fills and only the host's work is
 // timed; on the stub driver, what is left is ours.
 #include <benchmark/benchmark.h>
@@ -90,6 +90,12 @@ void kernel_launch(benchmark::State& state) {
   measure(state, [](const Scene& s) { s.launch_kernel(); });
 }
 
+/// A kernel by its name, loaded already.
+void lookup(benchmark::State& state) {
+  const Scene& s = scene();
+  for ([[maybe_unused]] const auto _ : state) benchmark::DoNotOptimize(s.library.kernel("add"));
+}
+
 double median_nanoseconds(std::vector<double> seconds) {
   const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
   std::nth_element(seconds.begin(), middle, seconds.end());
@@ -116,6 +122,7 @@ void side_by_side(benchmark::State& state) {
 BENCHMARK(bare_launch)->UseManualTime()->Iterations(2000);
 BENCHMARK(kernel_launch)->UseManualTime()->Iterations(2000);
 BENCHMARK(side_by_side)->Iterations(2000);
+BENCHMARK(lookup);
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
