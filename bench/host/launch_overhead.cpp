@@ -1,6 +1,6 @@
-// What Kernel::launch adds to a bare cuLaunchKernel, and what finding a kernel costs. Runs on whatever driver PTXMILL_DRIVER names:
-// on a GPU the bursts are short, so that the driver's queue never fills and only the host's work is
-// timed; on the stub driver, what is left is ours.
+// What Kernel::launch adds to a bare cuLaunchKernel, and what finding a kernel costs. Runs on
+// whatever driver PTXMILL_DRIVER names: on a GPU the bursts are short, so that the driver's queue
+// never fills and only the host's work is timed; on the stub driver, what is left is ours.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
