@@ -173,9 +173,9 @@ TEST_CASE("an old manifest removes nothing that is no file of a library") {
     CHECK_MESSAGE(
         said.err.find("which is no file of the library: it is left alone") != said.err.npos, file);
     const auto after = place.files("out");
-    for (const auto& [name, bytes] : before)
-      CHECK_MESSAGE((after.count(name) == 1 && after.at(name) == bytes),
-                    file << " removed " << name);
+    for (const auto& old : before)
+      CHECK_MESSAGE((after.count(old.first) == 1 && after.at(old.first) == old.second),
+                    file << " removed " << old.first);
   }
 }
 

@@ -131,10 +131,12 @@ TEST_CASE("what the manifest says of a kernel is compared") {
          f["params"].push_back({{"name", "more"}, {"kind", "dim"}});
        }},
   };
-  for (const auto& [what, change] : changes) {
+  for (const auto& entry : changes) {
+    const std::string what = entry.first;
+    const auto& change = entry.second;
     const Pair place(spec_text(softmax));
     place.edit_manifest(
-        [&change = change](json& m) { change(m["kernels"][0]["targets"]["sm_80"]["forms"][0]); });
+        [&change](json& m) { change(m["kernels"][0]["targets"]["sm_80"]["forms"][0]); });
     for (const char* format : {"text", "markdown", "json"}) {
       const Said said = place.diff(format);
       CHECK_MESSAGE(said.code == 1, what);
@@ -148,7 +150,8 @@ TEST_CASE("what the manifest says of a kernel is compared") {
 TEST_CASE("limits, versions and shared memory of the PTX are compared") {
   const std::vector<std::pair<std::string, std::string>> edits{
       {".version 7.0", ".version 7.4"}, {".maxntid ", ".minnctapersm 2\n.maxntid "}};
-  for (const auto& [from, to] : edits) {
+  for (const auto& edit : edits) {
+    const std::string &from = edit.first, &to = edit.second;
     const Pair place(spec_text(softmax));
     place.edit("sm_80/probs.ptx", from, to);
     CHECK_MESSAGE(place.diff().code == 1, to);

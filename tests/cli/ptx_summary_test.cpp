@@ -97,7 +97,7 @@ TEST_CASE("names of registers, declarations, comments and white space are not ch
 
 TEST_CASE("what the kernel does is a change") {
   const PtxSummary s = summarize(kernel);
-  for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+  for (const auto& edit : std::vector<std::pair<std::string, std::string>>{
            {"add.rn.f32", "sub.rn.f32"},
            {"%f0, %f_scale;", "%f0, %f_sum;"},  // another register, not another name
            {"%p0, %r0, %r_n;", "%p0, %r_n, %r0;"},
@@ -112,6 +112,7 @@ TEST_CASE("what the kernel does is a change") {
            {".align 16 .f32 first", ".align 4 .f32 first"},
            {".param .u32 p_n", ".param .u64 p_n"},
        }) {
+    const std::string &from = edit.first, &to = edit.second;
     CHECK_MESSAGE(kernel.find(from) != kernel.npos, from);
     CHECK_MESSAGE(!same(s, summarize(with(kernel, from, to))), from << " -> " << to);
   }
