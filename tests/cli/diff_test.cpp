@@ -186,7 +186,9 @@ TEST_CASE("registers and spills come from ptxas") {
   }
   const Pair place(spec_text(softmax), spec_text(softmax + ", " + add_entry));
   place.edit("sm_80/probs.ptx", "add.rn.f32", "sub.rn.f32");
-  for (const json& file : json::parse(place.diff("json", true).out)["files"]) {
+  const json report = json::parse(place.diff("json", true).out);
+  REQUIRE(!report["files"].empty());
+  for (const json& file : report["files"]) {
     CHECK(file["after"]["registers"].get<int>() > 0);
     CHECK(file["after"]["spill_bytes"] == 0);
   }
