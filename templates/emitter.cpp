@@ -56,7 +56,10 @@ void store_n(Emitter& k, const GlobalPtr<T>& p, const std::vector<Val<T>>& v, Wh
 template <class I>
 ElementPtr ElementPtr::advance(const In<I>& index, Op op) const {
   const int bytes = spec::size_bytes(dtype_);
-  if (index.is_literal()) return {dtype_, base_, offset_ + index.operand.integer * bytes};
+  if (index.is_literal()) {
+    const ptx::Address at(base_, offset_ + index.operand.integer * bytes, index.where);
+    return {dtype_, at.base, at.offset};
+  }
   const Operand size = Operand::literal(std::int64_t{bytes}, I::type);
   const In<ptx::u64> base(U64(base_), index.where);
   return {dtype_,

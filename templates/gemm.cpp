@@ -20,6 +20,16 @@ using Shared = SharedPtr<ptx::f32>;
 /// Rows of tiles that neighbouring CTAs compute together, so that L2 serves most reads of W.
 constexpr int group_rows = 16;
 
+std::vector<std::string> tile_words() {
+  std::vector<std::string> words{"auto"};
+  for (const GemmTile& t : gemm_tiles()) words.emplace_back(t.name);
+  return words;
+}
+
+const SimtTile& tile_of(const Form& form) {
+  return gemm_tiles()[static_cast<std::size_t>(form.variant)].tile;
+}
+
 class Gemm final : public Template {
  public:
   Gemm() { tunable(tile_size); }
@@ -37,7 +47,7 @@ class Gemm final : public Template {
   Choice tile_size{*this,
                    "tile",
                    "rows and columns of out that a CTA computes; auto chooses by n, k and m",
-                   {"auto", "128x128", "96x192", "48x96", "32x64"},
+                   tile_words(),
                    "auto"};
 
   Tensor a{*this, "a", Direction::in, dtype, "the rows", [this] { return Shape{dim_m, dim_k}; }};
@@ -70,7 +80,7 @@ class Gemm final : public Template {
   int alignment(const Form& form, const Tensor& tensor) const override;
   std::vector<std::pair<std::string, std::string>> division(const Form& form,
                                                             const ptx::Target&) const override {
-    const SimtTile& t = gemm_tile(form.variant).tile;
+    const SimtTile& t = tile_of(form);
     const auto by = [](int down, int across) {
       return std::to_string(down) + " x " + std::to_string(across);
     };
@@ -94,8 +104,7 @@ class Gemm final : public Template {
   };
 
   bool is_out_in() const { return layout.is("out_in"); }
-  std::vector<Form> forms_of(const GemmTile& tile) const;
-  int out_vector(const Form& form) const;
+  std::vector<Form> forms_of(const TileChoice& choice, bool is_last) const;
   Parts parts(Emitter& k, const Form& form) const;
   static void fill_ring(Emitter& k, Parts& p);
   static void end_stage(Emitter& k, Parts& p, const U32& next);
@@ -107,36 +116,31 @@ class Gemm final : public Template {
 /// The copy of the tile's result in shared memory: padded, against bank conflicts.
 constexpr int result_pitch(const SimtTile& tile) { return tile.cols + 4; }
 
-/// With a dynamic n, a form for its multiples of 4 and one for the rest.
-std::vector<Form> Gemm::forms_of(const GemmTile& tile) const {
-  Form form{.name = tile.form_name(), .vector = 4, .variant = tile.index};
-  if (dim_n.is_static()) {
-    form.vector = dim_n.get() % 4 == 0 ? 4 : 1;
-    return {form};
-  }
-  Form any{.name = tile.form_name() + "_any", .vector = 1, .variant = tile.index};
-  form.when.push_back({.dim = &dim_n, .multiple_of = 4});
-  return {form, any};
+/// With a dynamic n, the last tile has a form for multiples of 4 and one for the rest.
+std::vector<Form> Gemm::forms_of(const TileChoice& choice, bool is_last) const {
+  const bool any_n = !dim_n.is_static();
+  Form form{.name = std::string("t") + gemm_tiles()[static_cast<std::size_t>(choice.tile)].name,
+            .vector = any_n || dim_n.get() % 4 == 0 ? 4 : 1,
+            .variant = choice.tile};
+  if (choice.least_n > 0) form.when.push_back({.dim = &dim_n, .min = choice.least_n});
+  if (choice.least_m > 0) form.when.push_back({.dim = &dim_m, .min = choice.least_m});
+  if (any_n) form.when.push_back({.dim = &dim_n, .multiple_of = 4});
+  if (!any_n || !is_last) return {form};
+  return {form, {.name = form.name + "_any", .vector = 1, .variant = choice.tile}};
 }
 
 std::vector<Form> Gemm::forms() const {
+  const auto choices = tile_size.is("auto")
+                           ? choose_tiles(dim_m, dim_n, dim_k)
+                           : std::vector<TileChoice>{{gemm_tile_number(tile_size.get())}};
   std::vector<Form> all;
-  const auto chosen = tile_size.is("auto") ? gemm_tiles(dim_m, dim_n, dim_k)
-                                           : std::vector{gemm_tile(tile_size.get())};
-  for (const GemmTile& tile : chosen)
-    for (Form& form : forms_of(tile)) {
-      if (form.vector == 1 && !dim_n.is_static() && tile.least_m > 0) continue;
-      if (tile.least_m > 0)
-        form.when.insert(form.when.begin(), {.dim = &dim_m, .min = tile.least_m});
-      if (tile.least_n > 0)
-        form.when.insert(form.when.begin(), {.dim = &dim_n, .min = tile.least_n});
-      all.push_back(std::move(form));
-    }
+  for (const TileChoice& choice : choices)
+    for (Form& form : forms_of(choice, &choice == &choices.back())) all.push_back(std::move(form));
   return all;
 }
 
 Launch Gemm::launch(const Form& form) const {
-  const SimtTile& tile = gemm_tile(form.variant).tile;
+  const SimtTile& tile = tile_of(form);
   return {.grid = {ceil_div(dim_m, tile.rows) * ceil_div(dim_n, tile.cols), 1, 1},
           .block = {tile.threads(), 1, 1},
           .min_ctas_per_sm = tile.ctas_per_sm};
@@ -160,7 +164,7 @@ std::pair<U32, U32> place(Emitter& k, const SimtTile& tile, const Extent& m, con
 }
 
 Gemm::Parts Gemm::parts(Emitter& k, const Form& form) const {
-  const SimtTile& tile = gemm_tile(form.variant).tile;
+  const SimtTile& tile = tile_of(form);
   const Extent m = k.dim(dim_m), n = k.dim(dim_n), depth = k.dim(dim_k);
   const auto [row, col] = place(k, tile, m, n);
   const int elements = std::max(tile.ring_elements(), tile.rows * result_pitch(tile));
@@ -216,7 +220,7 @@ void Gemm::end_stage(Emitter& k, Parts& p, const U32& next) {
   const auto copy_stage = [&](const Pred* when) {
     const U32 at = ahead * tile.depth;
     for (Panel* panel : {p.a.get(), p.w.get()})
-      panel->fetch(k, Extent(at), Extent(present(p.ring_at)), when);
+      panel->fetch(k, Extent(at), Extent(k.present(p.ring_at)), when);
   };
   if (tile.guards_copies) {
     k.phase("copy a later stage into its place", [&] {
@@ -231,7 +235,7 @@ void Gemm::end_stage(Emitter& k, Parts& p, const U32& next) {
   k.phase("turn to the next stage", [&] {
     const U32 following = p.ring_at + tile.stage_elements();
     p.ring_at = k.selp(following, 0u, following < tile.ring_elements());
-    p.sums.turn_to(Extent(present(p.ring_at)));
+    p.sums.turn_to(Extent(k.present(p.ring_at)));
   });
 }
 

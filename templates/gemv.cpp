@@ -123,9 +123,9 @@ class Walk {
   /// thread's place.
   void go(Emitter& k, const Extent& depth, int apart, const U32& own);
 
-  std::vector<F32> sums() const {
+  std::vector<F32> sums(Emitter& k) const {
     std::vector<F32> values;
-    for (const Var<ptx::f32>& v : sums_) values.push_back(present(v));
+    for (const Var<ptx::f32>& v : sums_) values.push_back(k.present(v));
     return values;
   }
 
@@ -192,14 +192,14 @@ void Gemv::emit_rows(Emitter& k, int vector, int warps_a_row) const {
       [&](const Extent& at, int ahead) { return k.load_vector(w_at + at + ahead, vector); },
       [&](const Extent& at, int ahead) { return k.load_vector(x_at + at + ahead, vector); });
   walk.go(k, depth, threads * vector, own);
-  const F32 partial = k.let("partial", reduce_values(k, Reduction::sum, walk.sums()));
+  const F32 partial = k.let("partial", reduce_values(k, Reduction::sum, walk.sums(k)));
   const auto store_row = [&](const F32& sum) {
     const Pred first = tid % threads == 0;
     k.if_("stores", exact ? first : first && row < n, [&] { store(k, row, sum); });
   };
   if (warps_a_row > 1) {
     const Var<ptx::f32> sum = reduce_block(k, "row_sum", Reduction::sum, partial, threads);
-    k.phase("apply the epilogue, store", [&] { store_row(present(sum)); });
+    k.phase("apply the epilogue, store", [&] { store_row(k.present(sum)); });
   } else {
     k.phase("add up the lanes, apply the epilogue, store",
             [&] { store_row(reduce_warp(k, Reduction::sum, partial)); });
@@ -229,7 +229,7 @@ void Gemv::emit_columns(Emitter& k, int vector) const {
   const auto partials = k.shared<ptx::f32>("partials", column_warps * cta_columns);
   k.phase("add up the lanes that share columns", [&] {
     std::vector<F32> of_warp;
-    for (F32 sum : walk.sums()) {
+    for (F32 sum : walk.sums(k)) {
       for (int distance = across; distance < 32; distance *= 2)
         sum = sum + k.shfl_sync_bfly(sum, distance);
       of_warp.push_back(sum);

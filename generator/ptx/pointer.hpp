@@ -6,6 +6,22 @@
 
 namespace ptxmill::ptx {
 
+/// A global address as a register and a constant. An instruction's offset has 32 bits: a constant
+/// beyond them is added to the register.
+struct Address {
+  Val<u64> base;
+  std::int64_t offset;
+
+  Address(Val<u64> b, std::int64_t o, Where where) : base(std::move(b)), offset(o) {
+    if (offset >= INT32_MIN && offset <= INT32_MAX) return;
+    Recorder& recorder = base.recorder();
+    const In<u64> from(std::move(base), where);
+    base = record<u64>(recorder, Op::add,
+                       {from.operand, Operand::literal(offset, isa::Type::u64)}, where);
+    offset = 0;
+  }
+};
+
 /// A pointer to elements of type T in global memory: a 64-bit register and a constant offset.
 template <class T>
 class GlobalPtr {
@@ -60,7 +76,10 @@ class GlobalPtr {
  private:
   template <class I>
   static GlobalPtr advance(Val<u64> base, std::int64_t offset, const In<I>& index, Op op) {
-    if (index.is_literal()) return {base, offset + index.operand.integer * element_bytes};
+    if (index.is_literal()) {
+      const Address at(base, offset + index.operand.integer * element_bytes, index.where);
+      return {at.base, at.offset};
+    }
     const Operand size = Operand::literal(std::int64_t{element_bytes}, I::type);
     Recorder& recorder = base.recorder();
     const In<u64> from(std::move(base), index.where);

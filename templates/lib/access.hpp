@@ -7,12 +7,6 @@
 
 namespace ptxmill::kernels {
 
-/// A variable as an operand of instructions that come before its next assignment.
-template <class T>
-Val<T> present(const Var<T>& v) {
-  return {v.recorder(), v.id()};
-}
-
 /// The pointer a * b elements after p, the product in 64 bits.
 ElementPtr advance(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b);
 

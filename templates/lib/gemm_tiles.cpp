@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -10,13 +9,27 @@ namespace ptxmill::kernels {
 namespace {
 
 // Efficiencies are those on an H200, with a long k.
-constexpr GemmTile tiles[] = {
-    {"32x64", {32, 64, 32, 8, 8, 4, 4, 3, 4, 2, 64, false}, 49, 0},
-    {"48x96", {48, 96, 16, 12, 12, 4, 4, 4, 4, 2, 0, false}, 58, 1},
-    {"128x128", {128, 128, 16, 16, 8, 4, 2, 3, 8, 1, 0, true}, 71, 2},
-    {"96x192", {96, 192, 16, 12, 12, 4, 2, 3, 4, 1, 0, false}, 64, 3},
+const std::vector<GemmTile> tiles{
+    {.name = "32x64",
+     .tile = {.rows = 32, .cols = 64, .depth = 32, .thread_rows = 8, .thread_cols = 8,
+       .lanes_down = 4, .slices = 4, .stages = 3, .steps = 4, .ctas_per_sm = 2,
+       .chunk = 64},
+     .efficiency = 49},
+    {.name = "48x96",
+     .tile = {.rows = 48, .cols = 96, .depth = 16, .thread_rows = 12, .thread_cols = 12,
+       .lanes_down = 4, .slices = 4, .stages = 4, .steps = 4, .ctas_per_sm = 2},
+     .efficiency = 58},
+    {.name = "128x128",
+     .tile = {.rows = 128, .cols = 128, .depth = 16, .thread_rows = 16, .thread_cols = 8,
+       .lanes_down = 4, .slices = 2, .stages = 3, .steps = 8, .ctas_per_sm = 1,
+       .guards_copies = true},
+     .efficiency = 71},
+    {.name = "96x192",
+     .tile = {.rows = 96, .cols = 192, .depth = 16, .thread_rows = 12, .thread_cols = 12,
+       .lanes_down = 4, .slices = 2, .stages = 3, .steps = 4, .ctas_per_sm = 1},
+     .efficiency = 64},
 };
-constexpr int count = std::size(tiles);
+const int count = static_cast<int>(tiles.size());
 
 /// Multiprocessors that a launch should fill, and multiply-adds of one of them in a cycle.
 constexpr std::int64_t processors = 132, fma_rate = 128;
@@ -97,32 +110,28 @@ Assignment assign(const std::vector<std::int64_t>& points, std::int64_t n, std::
 
 }  // namespace
 
-const GemmTile& gemm_tile(int index) { return tiles[index]; }
+const std::vector<GemmTile>& gemm_tiles() { return tiles; }
 
-const GemmTile& gemm_tile(const std::string& name) {
-  return *std::find_if(std::begin(tiles), std::end(tiles),
-                       [&](const GemmTile& t) { return name == t.name; });
+int gemm_tile_number(const std::string& name) {
+  const auto found = std::find_if(tiles.begin(), tiles.end(),
+                                  [&](const GemmTile& t) { return name == t.name; });
+  return static_cast<int>(found - tiles.begin());
 }
 
-std::vector<GemmTile> gemm_tiles(const Dim& m, const Dim& n, const Dim& k) {
+std::vector<TileChoice> choose_tiles(const Dim& m, const Dim& n, const Dim& k) {
   if (!n.is_static() || !k.is_static()) {
     // Large tiles where a square of them fills the multiprocessors.
-    GemmTile large = gemm_tile("128x128"), middle = gemm_tile("48x96");
-    large.least_m = large.least_n = 10 * 128 + 1;
-    middle.least_m = 10 * 48 + 1;
-    middle.least_n = 2 * 96 + 1;
-    return {large, middle, gemm_tile("32x64")};
+    return {{gemm_tile_number("128x128"), 10 * 128 + 1, 10 * 128 + 1},
+            {gemm_tile_number("48x96"), 10 * 48 + 1, 2 * 96 + 1},
+            {gemm_tile_number("32x64")}};
   }
   const std::vector<std::int64_t> points = m.is_static() ? std::vector{m.get()} : design_points();
   const std::vector<int> chosen = assign(points, n.get(), k.get()).tile;
-  std::vector<GemmTile> all;
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    if (i > 0 && chosen[i] == chosen[i - 1]) continue;
-    GemmTile tile = tiles[chosen[i]];
+  std::vector<TileChoice> all;
+  for (std::size_t i = 0; i < points.size(); ++i)
     // Between two points the choice turns after the lower one.
-    tile.least_m = i == 0 ? 0 : points[i - 1] + 1;
-    all.insert(all.begin(), tile);
-  }
+    if (i == 0 || chosen[i] != chosen[i - 1])
+      all.insert(all.begin(), {chosen[i], i == 0 ? 0 : points[i - 1] + 1});
   return all;
 }
 

@@ -60,17 +60,21 @@ RowPlan::RowPlan(const Form& form, const Dim& cols, int wanted_block, const ptx:
 }
 
 std::vector<Form> RowPlan::forms(const Dim& cols) {
-  return {{.name = "short_vec4",
-           .when = {{.dim = &cols, .max = short_row, .multiple_of = 4}},
-           .vector = 4,
-           .variant = by_warp},
-          {.name = "short", .when = {{.dim = &cols, .max = short_row}}, .variant = by_warp},
-          {.name = "middling_vec4",
-           .when = {{.dim = &cols, .max = cols.is_static() ? 0 : middling_row, .multiple_of = 4}},
-           .vector = 4,
-           .variant = middling},
-          {.name = "vec4", .when = {{.dim = &cols, .multiple_of = 4}}, .vector = 4},
-          {.name = "scalar", .when = {}}};
+  std::vector<Form> all{
+      {.name = "short_vec4",
+       .when = {{.dim = &cols, .max = short_row, .multiple_of = 4}},
+       .vector = 4,
+       .variant = by_warp},
+      {.name = "short", .when = {{.dim = &cols, .max = short_row}}, .variant = by_warp}};
+  // With a fixed width, what is kept where follows from it.
+  if (!cols.is_static())
+    all.push_back({.name = "middling_vec4",
+                   .when = {{.dim = &cols, .max = middling_row, .multiple_of = 4}},
+                   .vector = 4,
+                   .variant = middling});
+  all.push_back({.name = "vec4", .when = {{.dim = &cols, .multiple_of = 4}}, .vector = 4});
+  all.push_back({.name = "scalar", .when = {}});
+  return all;
 }
 
 Launch RowPlan::launch(const Form& form, const Dim& rows, const Dim& cols, int block) {

@@ -142,7 +142,7 @@ void Accumulators::deposit_slice(Emitter& k, const Shared& corner, int pitch, bo
       std::vector<F32> v;
       if (add) v = load_shared(k, at, 4);
       for (int column : unroll(4)) {
-        const F32 sum = present(sums_[i * tile_.thread_cols + piece * 4 + order[column]]);
+        const F32 sum = k.present(sums_[i * tile_.thread_cols + piece * 4 + order[column]]);
         if (add)
           v[column] = v[column] + sum;
         else

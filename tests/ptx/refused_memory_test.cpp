@@ -143,15 +143,6 @@ TEST_CASE("static offsets stay inside their array") {
   });
 }
 
-TEST_CASE("offsets fit the instruction") {
-  ScratchKernel k;
-  k.load(k.x + 0x1fffffff);
-  refused("address offset 2147483648 exceeds 32 bits", [&](int& line) {
-    line = __LINE__ + 1;
-    k.load(k.x + 0x20000000);
-  });
-}
-
 TEST_CASE("parameters are declared once") {
   ScratchKernel k;
   refused("parameter 'n' is declared twice", [&](int& line) {
