@@ -44,11 +44,9 @@ class Gemm final : public Template {
                 {"out_in", "in_out"},
                 "out_in"};
   EpilogueFields epilogue{*this};
-  Choice tile_size{*this,
-                   "tile",
+  Choice tile_size{*this, "tile",
                    "rows and columns of out that a CTA computes; auto chooses by n, k and m",
-                   tile_words(),
-                   "auto"};
+                   tile_words(), "auto"};
 
   Tensor a{*this, "a", Direction::in, dtype, "the rows", [this] { return Shape{dim_m, dim_k}; }};
   Tensor w{

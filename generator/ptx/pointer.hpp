@@ -16,8 +16,8 @@ struct Address {
     if (offset >= INT32_MIN && offset <= INT32_MAX) return;
     Recorder& recorder = base.recorder();
     const In<u64> from(std::move(base), where);
-    base = record<u64>(recorder, Op::add,
-                       {from.operand, Operand::literal(offset, isa::Type::u64)}, where);
+    base = record<u64>(recorder, Op::add, {from.operand, Operand::literal(offset, isa::Type::u64)},
+                       where);
     offset = 0;
   }
 };

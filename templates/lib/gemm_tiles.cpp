@@ -11,22 +11,54 @@ namespace {
 // Efficiencies are those on an H200, with a long k.
 const std::vector<GemmTile> tiles{
     {.name = "32x64",
-     .tile = {.rows = 32, .cols = 64, .depth = 32, .thread_rows = 8, .thread_cols = 8,
-       .lanes_down = 4, .slices = 4, .stages = 3, .steps = 4, .ctas_per_sm = 2,
-       .chunk = 64},
+     .tile = {.rows = 32,
+              .cols = 64,
+              .depth = 32,
+              .thread_rows = 8,
+              .thread_cols = 8,
+              .lanes_down = 4,
+              .slices = 4,
+              .stages = 3,
+              .steps = 4,
+              .ctas_per_sm = 2,
+              .chunk = 64},
      .efficiency = 49},
     {.name = "48x96",
-     .tile = {.rows = 48, .cols = 96, .depth = 16, .thread_rows = 12, .thread_cols = 12,
-       .lanes_down = 4, .slices = 4, .stages = 4, .steps = 4, .ctas_per_sm = 2},
+     .tile = {.rows = 48,
+              .cols = 96,
+              .depth = 16,
+              .thread_rows = 12,
+              .thread_cols = 12,
+              .lanes_down = 4,
+              .slices = 4,
+              .stages = 4,
+              .steps = 4,
+              .ctas_per_sm = 2},
      .efficiency = 58},
     {.name = "128x128",
-     .tile = {.rows = 128, .cols = 128, .depth = 16, .thread_rows = 16, .thread_cols = 8,
-       .lanes_down = 4, .slices = 2, .stages = 3, .steps = 8, .ctas_per_sm = 1,
-       .guards_copies = true},
+     .tile = {.rows = 128,
+              .cols = 128,
+              .depth = 16,
+              .thread_rows = 16,
+              .thread_cols = 8,
+              .lanes_down = 4,
+              .slices = 2,
+              .stages = 3,
+              .steps = 8,
+              .ctas_per_sm = 1,
+              .guards_copies = true},
      .efficiency = 71},
     {.name = "96x192",
-     .tile = {.rows = 96, .cols = 192, .depth = 16, .thread_rows = 12, .thread_cols = 12,
-       .lanes_down = 4, .slices = 2, .stages = 3, .steps = 4, .ctas_per_sm = 1},
+     .tile = {.rows = 96,
+              .cols = 192,
+              .depth = 16,
+              .thread_rows = 12,
+              .thread_cols = 12,
+              .lanes_down = 4,
+              .slices = 2,
+              .stages = 3,
+              .steps = 4,
+              .ctas_per_sm = 1},
      .efficiency = 64},
 };
 const int count = static_cast<int>(tiles.size());
@@ -113,8 +145,8 @@ Assignment assign(const std::vector<std::int64_t>& points, std::int64_t n, std::
 const std::vector<GemmTile>& gemm_tiles() { return tiles; }
 
 int gemm_tile_number(const std::string& name) {
-  const auto found = std::find_if(tiles.begin(), tiles.end(),
-                                  [&](const GemmTile& t) { return name == t.name; });
+  const auto found =
+      std::find_if(tiles.begin(), tiles.end(), [&](const GemmTile& t) { return name == t.name; });
   return static_cast<int>(found - tiles.begin());
 }
 
