@@ -97,4 +97,15 @@ std::size_t GlobalMemory::used() const {
   return used_;
 }
 
+Shadow* GlobalMemory::shadow_of(Allocation& a) const {
+  if (a.shadow && a.generation == history.generation) return a.shadow.get();
+  try {
+    a.shadow = std::make_unique<Shadow>(a.bytes.size());
+    a.generation = history.generation;
+  } catch (const std::bad_alloc&) {
+    a.shadow.reset();
+  }
+  return a.shadow.get();
+}
+
 }  // namespace ptxmill::emu

@@ -9,38 +9,13 @@
 #include <mutex>
 #include <vector>
 
+#include "emulator/lazy_bytes.hpp"
+#include "emulator/watch/shadow.hpp"
+
 namespace ptxmill::emu {
 
 /// A device address, as kernels and the driver's callers see it.
 using DeviceAddress = std::uint64_t;
-
-/// A fixed number of zeroed bytes whose pages the host commits as they are touched, so that a large
-/// allocation of which little is used costs little. `T` is a one-byte type.
-template <class T>
-class LazyBytes {
- public:
-  explicit LazyBytes(std::size_t size);  ///< throws std::bad_alloc
-  ~LazyBytes();
-  LazyBytes(const LazyBytes&) = delete;
-  LazyBytes& operator=(const LazyBytes&) = delete;
-
-  T* data() { return data_; }
-  const T* data() const { return data_; }
-  std::size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  T* begin() { return data_; }
-  T* end() { return data_ + size_; }
-  const T* begin() const { return data_; }
-  const T* end() const { return data_ + size_; }
-  T& operator[](std::size_t i) { return data_[i]; }
-  const T& operator[](std::size_t i) const { return data_[i]; }
-
- private:
-  T* data_;
-  std::size_t size_;
-};
-extern template class LazyBytes<std::byte>;
-extern template class LazyBytes<std::uint8_t>;
 
 /// One live allocation. `written[i]` is 1 where byte `i` holds a defined value, else 0.
 struct Allocation {
@@ -49,6 +24,9 @@ struct Allocation {
   DeviceAddress base;
   LazyBytes<std::byte> bytes;
   LazyBytes<std::uint8_t> written;
+  /// Who accessed it, by the launches since `generation` of the history. Null: nobody watched.
+  std::unique_ptr<Shadow> shadow;
+  std::uint32_t generation = 0;
 };
 
 /// A released allocation, remembered for diagnostics.
@@ -81,6 +59,12 @@ class GlobalMemory {
 
   /// The released allocation that held `address`; its size is 0 where none of the remembered did.
   FreedRange freed(DeviceAddress address) const;
+
+  /// What the shadows of the allocations refer to.
+  History history;
+  /// The allocation's shadow, blank where it dates from before the history was cleared. Null where
+  /// the host has no memory for it.
+  Shadow* shadow_of(Allocation& a) const;
 
   std::size_t capacity() const { return capacity_; }
   std::size_t used() const;

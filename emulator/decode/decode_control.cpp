@@ -1,6 +1,7 @@
 // Control flow, barriers, fences, and what the lanes of a warp do together.
 #include "emulator/decode/decoder.hpp"
 #include "emulator/text.hpp"
+#include "emulator/watch/order.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -120,17 +121,20 @@ void decode_bar(Decoder& d, bool is_barrier) {
                sink_slot, zero_slot);
 }
 
-/// Memory is consistent here at every step, so that fences have nothing to do.
+/// Memory is consistent here at every step: a fence is for those who watch.
 void decode_fence(Decoder& d) {
   d.expect_operands(0);
   Modifiers& m = d.modifiers();
+  std::string_view scope;
   if (d.instruction().opcode == "membar") {
-    if (m.take_one({"cta", "gl", "sys"}).empty()) d.mismatch();
+    scope = m.take_one({"cta", "gl", "sys"});
   } else {
     m.take_one({"acq_rel", "sc", "acquire", "release"});
-    if (m.take_one({"cta", "gpu", "sys", "cluster"}).empty()) d.mismatch();
+    scope = m.take_one({"cta", "gpu", "sys", "cluster"});
   }
-  d.emit(handlers().warp(WarpOp::no_operation, Type::b32), {}, {});
+  if (scope.empty()) d.mismatch();
+  d.emit(run_fence, {}, {}).imm =
+      static_cast<std::int64_t>(scope == "cta" ? Scope::cta : Scope::gpu);
 }
 
 void decode_shfl(Decoder& d) {

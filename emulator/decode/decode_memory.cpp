@@ -1,6 +1,9 @@
 // Loads, stores, atomics and prefetches.
+#include <bit>
+
 #include "emulator/decode/decoder.hpp"
 #include "emulator/text.hpp"
+#include "emulator/watch/async.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -24,18 +27,39 @@ AddressSpace space_of(Decoder& d) {
   return AddressSpace::generic;
 }
 
-/// Takes what tells the memory system how, not what: ordering (one warp runs at a time here, and
-/// sees all that came before), scope, and cache hints. True where a cache policy operand follows.
-bool take_hints(Decoder& d) {
+/// What an instruction's modifiers tell the memory system.
+struct Hints {
+  std::uint32_t bits = 0;  ///< of AccessBits: order and scope
+  bool policy = false;     ///< a cache policy operand follows
+};
+
+/// Takes ordering, scope and cache hints. Without a word an instruction is weak, an atomic relaxed.
+Hints take_hints(Decoder& d, bool atomic = false) {
   Modifiers& m = d.modifiers();
-  m.take_one({"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio", "seq_cst"});
-  m.take_one({"cta", "cluster", "gpu", "sys"});
+  const std::string_view order = m.take_one(
+      {"weak", "volatile", "relaxed", "acquire", "release", "acq_rel", "mmio", "seq_cst"});
+  const std::string_view scope = m.take_one({"cta", "cluster", "gpu", "sys"});
   m.take_one({"ca", "cg", "cs", "lu", "cv", "wb", "wt"});
   m.take_one({"L1::evict_normal", "L1::evict_unchanged", "L1::evict_first", "L1::evict_last",
               "L1::no_allocate"});
   m.take_one({"L2::evict_first", "L2::evict_last", "L2::evict_normal"});
   m.take_one({"L2::64B", "L2::128B", "L2::256B"});
-  return m.take("L2::cache_hint");
+  Hints h;
+  h.policy = m.take("L2::cache_hint");
+  if (!atomic && (order.empty() || order == "weak")) return h;
+  const Scope reach = scope == "cta" ? Scope::cta : Scope::gpu;
+  h.bits = static_cast<std::uint32_t>(reach) << AccessBits::scope_shift;
+  if (order == "acquire" || order == "acq_rel" || order == "seq_cst")
+    h.bits |= AccessBits::acquires;
+  if (order == "release" || order == "acq_rel" || order == "seq_cst")
+    h.bits |= AccessBits::releases;
+  return h;
+}
+
+std::uint32_t element_bits(Type t) {
+  const auto log =
+      static_cast<std::uint32_t>(std::countr_zero(static_cast<unsigned>(isa::bits(t))));
+  return (log - 3) << AccessBits::element_shift;
 }
 
 int vector_count(Decoder& d) {
@@ -83,15 +107,15 @@ void decode_ld(Decoder& d) {
   check_element(d, t);
   const AddressSpace space = space_of(d);
   d.modifiers().take("nc");
-  const bool policy = take_hints(d);
+  const Hints hints = take_hints(d);
   const int count = vector_count(d);
-  d.expect_operands(policy ? 3 : 2);
-  if (policy) d.source(d.operand(2), Type::b64);
+  d.expect_operands(hints.policy ? 3 : 2);
+  if (hints.policy) d.source(d.operand(2), Type::b64);
   const Decoder::Address a = d.address(d.operand(1), space);
   Slot to[4] = {sink_slot, sink_slot, sink_slot, sink_slot};
   const auto values = elements(d, d.operand(0), count);
   if (count > 4) d.unsupported("vector width");
-  std::uint32_t bits = d.access_bits(a);
+  std::uint32_t bits = d.access_bits(a) | hints.bits | element_bits(t) | AccessBits::reads;
   for (int k = 0; k < count; ++k) {
     const Operand& o = *values[static_cast<std::size_t>(k)];
     const int held = held_bits(d, o, t);
@@ -131,10 +155,10 @@ void decode_st(Decoder& d) {
   const Type t = d.type();
   check_element(d, t);
   const AddressSpace space = space_of(d);
-  const bool policy = take_hints(d);
+  const Hints hints = take_hints(d);
   const int count = vector_count(d);
-  d.expect_operands(policy ? 3 : 2);
-  if (policy) d.source(d.operand(2), Type::b64);
+  d.expect_operands(hints.policy ? 3 : 2);
+  if (hints.policy) d.source(d.operand(2), Type::b64);
   const Decoder::Address a = d.address(d.operand(0), space);
   if (a.space == AddressSpace::constant || a.space == AddressSpace::param) {
     d.fail(d.instruction().at, "Store to a read-only state space");
@@ -147,7 +171,7 @@ void decode_st(Decoder& d) {
   Instruction& i = d.emit(handlers().store({t, count}), {},
                           {a.base, from[0], from[1], from[2], from[3]}, Kind::memory);
   i.imm = a.offset;
-  i.aux = d.access_bits(a);
+  i.aux = d.access_bits(a) | hints.bits | element_bits(t) | AccessBits::writes;
   i.definedness = Definedness::own;
 }
 
@@ -170,7 +194,7 @@ void decode_atomic(Decoder& d, bool returns) {
   const Type t = d.type();
   const AddressSpace space = space_of(d);
   d.modifiers().take("noftz");
-  const bool policy = take_hints(d);
+  const Hints hints = take_hints(d, true);
   const AtomicOp op = atomic_op(d);
   const bool swap = op == AtomicOp::cas;
   if (!returns && (swap || op == AtomicOp::exch)) d.mismatch();
@@ -179,7 +203,7 @@ void decode_atomic(Decoder& d, bool returns) {
     d.mismatch();
   }
   const std::size_t first = returns ? 1 : 0;
-  d.expect_operands(first + (swap ? 3 : 2) + (policy ? 1 : 0));
+  d.expect_operands(first + (swap ? 3 : 2) + (hints.policy ? 1 : 0));
   const Type held = isa::is_float(t) && isa::bits(t) == 16 ? Type::b16 : t;
   const Decoder::Address a = d.address(d.operand(first), space);
   const Slot b = d.source(d.operand(first + 1), held);
@@ -187,7 +211,8 @@ void decode_atomic(Decoder& d, bool returns) {
   const Slot to = returns ? d.result(d.operand(0), held) : sink_slot;
   Instruction& i = d.emit(handlers().atomic(op, {t}), {to}, {a.base, b, c}, Kind::memory);
   i.imm = a.offset;
-  i.aux = d.access_bits(a);
+  i.aux = d.access_bits(a) | hints.bits | element_bits(t) | AccessBits::reads | AccessBits::writes;
+  if (swap && to != sink_slot) i.aux |= AccessBits::compares;
   i.definedness = Definedness::own;
 }
 
@@ -207,46 +232,66 @@ std::int64_t whole_number(Decoder& d, const Operand& o) {
   return static_cast<std::int64_t>(o.bits);
 }
 
-/// A copy is done where it is issued, as early as a device may do it; nothing is left for a wait.
+/// How many bytes a copy reads: a number, or none where a predicate says to ignore the source.
+Slot copy_size(Decoder& d, const Operand& o, Slot all) {
+  const Symbol* r = d.register_of(o);
+  if (r == nullptr || r->type != Type::pred) return d.source(o, Type::u32);
+  const Slot read = d.temporary(Type::b32);
+  d.emit(handlers().select(Type::b32), {read}, {zero_slot, all, d.predicate(o)});
+  return read;
+}
+
+/// The two sides of a copy are instructions of their own, the source's first.
 void decode_async_copy(Decoder& d) {
   Modifiers& m = d.modifiers();
   const bool through_l1 = m.take_one({"ca", "cg"}) == "ca";
   if (!m.take("shared") && !m.take("shared::cta")) d.mismatch();
   if (!m.take("global")) d.mismatch();
+  const bool policy = m.take("L2::cache_hint");
   m.take_one({"L2::64B", "L2::128B", "L2::256B"});
-  d.expect_operands(3);
+  const std::size_t extra = policy ? 1 : 0;
+  d.expect_operands(3 + extra, 4 + extra);
+  if (policy) d.source(d.operand(d.operand_count() - 1), Type::b64);
   const std::int64_t bytes = whole_number(d, d.operand(2));
   if (bytes != 16 && !(through_l1 && (bytes == 4 || bytes == 8))) {
     d.fail(d.instruction().at, text("cp.async of ", bytes, " bytes"));
   }
-  const int count = static_cast<int>(bytes / 4);
+  Slot read = d.constant(32, static_cast<std::uint64_t>(bytes));
+  if (d.operand_count() == 4 + extra) read = copy_size(d, d.operand(3), read);
   const Decoder::Address from = d.address(d.operand(1), AddressSpace::global);
-  Slot value[4] = {sink_slot, sink_slot, sink_slot, sink_slot};
-  for (int k = 0; k < count; ++k) value[k] = d.temporary(Type::b32);
-  Instruction& load = d.emit(handlers().load({Type::b32, count}),
-                             {value[0], value[1], value[2], value[3]}, {from.base}, Kind::memory);
-  load.imm = from.offset;
-  load.aux = d.access_bits(from);
-  load.definedness = Definedness::own;
+  Instruction& source = d.emit(handlers().copy_source(static_cast<int>(bytes)), {},
+                               {from.base, zero_slot, read}, Kind::copy);
+  source.imm = from.offset;
+  source.aux = d.access_bits(from) | AccessBits::reads;
+  source.definedness = Definedness::own;
   const Decoder::Address to = d.address(d.operand(0), AddressSpace::shared);
-  for (int k = count; k < 4; ++k) value[k] = zero_slot;
-  Instruction& store = d.emit(handlers().store({Type::b32, count}), {},
-                              {to.base, value[0], value[1], value[2], value[3]}, Kind::memory);
-  store.imm = to.offset;
-  store.aux = d.access_bits(to);
-  store.definedness = Definedness::own;
+  const Slot ahead = d.constant(64, static_cast<std::uint64_t>(from.offset));
+  Instruction& destination = d.emit(handlers().copy_destination(static_cast<int>(bytes)), {},
+                                    {to.base, from.base, read, ahead}, Kind::copy);
+  destination.imm = to.offset;
+  destination.aux = d.access_bits(to) | AccessBits::reads;
+  destination.definedness = Definedness::own;
 }
 
 void decode_async(Decoder& d) {
   Modifiers& m = d.modifiers();
   if (!m.take("async")) d.mismatch();
-  if (m.take("commit_group") || m.take("wait_all")) return d.expect_operands(0);
-  if (m.take("wait_group")) {
-    d.expect_operands(1);
-    if (whole_number(d, d.operand(0)) < 0) d.mismatch();
+  if (m.take("commit_group")) {
+    d.expect_operands(0);
+    d.emit(commit_copies, {}, {});
     return;
   }
-  decode_async_copy(d);
+  std::int64_t left = -1;
+  if (m.take("wait_all")) {
+    d.expect_operands(0);
+  } else if (m.take("wait_group")) {
+    d.expect_operands(1);
+    left = whole_number(d, d.operand(0));
+    if (left < 0) d.mismatch();
+  } else {
+    return decode_async_copy(d);
+  }
+  d.emit(wait_for_copies, {}, {}).imm = left;
 }
 
 }  // namespace

@@ -308,6 +308,18 @@ const ast::Function* Decoder::function(std::string_view name) const {
   return it == context_.functions.end() ? nullptr : it->second;
 }
 
+void Decoder::number_accesses() {
+  constexpr std::uint32_t most = 0x7fff;
+  kernel_.accesses.assign(1, 0);
+  kernel_.access_numbers.assign(kernel_.code.size(), 0);
+  for (std::uint32_t pc = 0; pc < kernel_.code.size(); ++pc) {
+    const Instruction& i = kernel_.code[pc];
+    if (i.kind != Kind::memory && i.kind != Kind::copy) continue;
+    if (kernel_.accesses.size() <= most) kernel_.accesses.push_back(pc);
+    kernel_.access_numbers[pc] = static_cast<std::uint16_t>(kernel_.accesses.size() - 1);
+  }
+}
+
 void Decoder::finish() {
   if (diagnostics_.failed()) return;
   static const ast::Instruction end{};
@@ -323,6 +335,7 @@ void Decoder::finish() {
   for (const TableFixup& f : table_fixups_) {
     for (const std::uint32_t id : f.labels) kernel_.tables[f.table].push_back(place(id));
   }
+  number_accesses();
   kernel_.dynamic_shared_offset =
       round_up(static_shared_, std::max<std::uint64_t>(16, extern_shared_align_));
   if (static_shared_ == 0) kernel_.dynamic_shared_offset = 0;

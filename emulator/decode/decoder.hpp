@@ -141,6 +141,7 @@ class Decoder {
   void declare_local(const ast::Variable& v);
   void decode(const ast::Instruction& i);
   void decode_guarded(const ast::Instruction& i);
+  void number_accesses();
   void finish();
   void copy_argument(Slot to, Slot from, isa::Type t);
   Slot constant_operand(const ast::Operand& o, isa::Type t);

@@ -30,6 +30,7 @@ using Handler = void (*)(Warp&, const Instruction&, LaneMask);
 enum class Kind : std::uint8_t {
   plain,         ///< run the handler, go on
   memory,        ///< as plain, but it may end the launch
+  copy,          ///< as memory: either side of an asynchronous copy
   branch,        ///< to `aux`; lanes meet again at `imm` (no_pc: nowhere before the exit)
   branch_table,  ///< indexed: targets in Kernel::tables[aux]
   exit,
@@ -53,12 +54,21 @@ enum class Definedness : std::uint8_t {
 
 enum class BarrierAction : std::uint8_t { sync, arrive, reduce_popc, reduce_and, reduce_or };
 
+/// How far a strong operation or a fence reaches; `weak` is not strong. A cluster counts as the
+/// whole device.
+enum class Scope : std::uint8_t { weak, cta, gpu };
+
 /// `aux` of a memory instruction.
 struct AccessBits {
   static constexpr std::uint32_t space_mask = 7;  ///< an AddressSpace
   static constexpr std::uint32_t address64 = 8;   ///< the address register has 64 bits
   static constexpr std::uint32_t into16 = 16;     ///< a load extends its sign to 16 bits, not 32
-  static constexpr int hint_shift = 8;            ///< index into Warp::global
+  static constexpr int hint_shift = 8;            ///< index into Warp::global, 3 bits
+  static constexpr std::uint32_t reads = 1u << 11, writes = 1u << 12;  ///< an atomic does both
+  static constexpr int scope_shift = 13;                               ///< a Scope, 2 bits
+  static constexpr std::uint32_t acquires = 1u << 15, releases = 1u << 16;
+  static constexpr int element_shift = 17;  ///< log2 of the bytes of an element, 2 bits
+  static constexpr std::uint32_t compares = 1u << 19;  ///< writes where d[0] comes out as s[1]
 };
 
 inline constexpr std::int64_t no_pc = 0x7fffffff;

@@ -73,6 +73,10 @@ struct Kernel {
   EntryInfo info;
   std::vector<Instruction> code;                   ///< closed by an exit
   std::vector<Origin> origins;                     ///< of `code`
+  /// Accesses to memory by number, from 1 on, and the number of each instruction, 0 where it has
+  /// none. A kernel with more than can be numbered has its later ones under one.
+  std::vector<std::uint32_t> accesses;
+  std::vector<std::uint16_t> access_numbers;
   std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
   Slot slots = first_free_slot;                    ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;

@@ -6,19 +6,6 @@
 namespace ptxmill::emu {
 namespace {
 
-/// Lanes that all fall into one stretch of host memory. The offset of an inactive lane is 0, which
-/// may be read.
-enum class Pattern : std::uint8_t { scattered, uniform, contiguous };
-
-struct Target {
-  std::byte* bytes = nullptr;
-  std::uint8_t* written = nullptr;  ///< null: all bytes count as written
-  bool global = false;              ///< visible to the host: what is stored there must be defined
-  /// How the offsets of a full warp lie: all equal, or one access behind the other.
-  Pattern pattern = Pattern::scattered;
-  alignas(64) std::uint64_t offset[lane_count];
-};
-
 [[gnu::always_inline]] inline std::uint64_t address_of(Warp& w, const Instruction& i, int lane) {
   const auto offset = static_cast<std::uint64_t>(i.imm);
   if ((i.aux & AccessBits::address64) != 0) return w.lanes<std::uint64_t>(i.s[0])[lane] + offset;
@@ -67,6 +54,8 @@ template <int bytes, int align>
                                               std::uint64_t window, LaneMask m, Target& t) {
   t.bytes = region.bytes;
   t.written = region.written;
+  t.shadow = region.shadow;
+  t.base = region.base;
   return (i.aux & AccessBits::address64) != 0
              ? offsets_in<bytes, align>(region, window, w.lanes<std::uint64_t>(i.s[0]), i.imm, m, t)
              : offsets_in<bytes, align>(region, window, w.lanes<std::uint32_t>(i.s[0]), i.imm, m,
@@ -165,16 +154,22 @@ bool resolve_lane(Warp& w, const Instruction& i, int lane, Target& t) {
 
 /// Calls f(mask, target): once for all lanes of `m`, or lane by lane where they lie apart.
 template <int bytes, int align, class F>
-[[gnu::always_inline]] inline void for_targets(Warp& w, const Instruction& i, LaneMask m, F f) {
+[[gnu::always_inline]] inline void for_resolved(Warp& w, const Instruction& i, LaneMask m, F f) {
   if (m == 0) return;
   Target t;
-  if (resolve<bytes, align>(w, i, m, t)) {
-    f(m, t);
-    return;
-  }
+  if (resolve<bytes, align>(w, i, m, t)) return f(m, t);
   for (int l = 0; l < lane_count && !w.stop; ++l) {
     if (has(m, l) && resolve_lane<bytes, align>(w, i, l, t)) f(LaneMask{1} << l, t);
   }
+}
+
+/// The same for the warp's own accesses, which are watched before they are done.
+template <int bytes, int align, class F>
+[[gnu::always_inline]] inline void for_targets(Warp& w, const Instruction& i, LaneMask m, F f) {
+  for_resolved<bytes, align>(w, i, m, [&](LaneMask lanes, const Target& t) {
+    if (t.shadow != nullptr) watch_access(w, i, i.aux, lanes, t, bytes);
+    if (!w.stop) f(lanes, t);
+  });
 }
 
 /// One byte of 1 for each byte of T.

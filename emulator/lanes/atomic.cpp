@@ -142,6 +142,7 @@ void atomic_op(Warp& w, const Instruction& i, LaneMask m) {
     for (int l = 0; l < lane_count && !w.stop; ++l) {
       if (has(lanes, l)) turn<T, op>(w, i, l, t, has(defined, l));
     }
+    if (t.shadow != nullptr && !w.stop) watch_order(w, i, lanes, t);
   });
 }
 

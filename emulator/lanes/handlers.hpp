@@ -192,6 +192,9 @@ struct HandlerTable {
   Handler (*load)(const Access&);
   Handler (*store)(const Access&);
   Handler (*atomic)(AtomicOp, const Access&);
+  /// The sides of an asynchronous copy of so many bytes a lane; s[2] says how many are read.
+  Handler (*copy_source)(int bytes);
+  Handler (*copy_destination)(int bytes);
   /// d = s0 + imm: the window's start, or its negative.
   Handler (*cvta)();
   /// Whether s0 lies in the window that starts at imm (0: global).

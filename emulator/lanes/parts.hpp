@@ -18,6 +18,8 @@ Handler move(Move kind, int bits, int parts);
 Handler load(const Access& access);
 Handler store(const Access& access);
 Handler atomic(AtomicOp op, const Access& access);
+Handler copy_source(int bytes);
+Handler copy_destination(int bytes);
 Handler cvta();
 Handler is_space();
 Handler shuffle(ShuffleMode mode);

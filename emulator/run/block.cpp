@@ -81,6 +81,7 @@ void allocate_block(Grid& grid, Cta& cta) {
   cta.defined.resize(std::size_t{grid.kernel.slots} * warps);
   cta.shared.resize(grid.shared_bytes);
   cta.shared_written.resize(grid.shared_bytes);
+  if (grid.checked) cta.shared_shadow = std::make_unique<Shadow>(grid.shared_bytes);
   const std::size_t local = grid.kernel.info.local_bytes * lane_count;
   cta.local.resize(local * warps);
   cta.local_written.resize(local * warps);
@@ -88,6 +89,7 @@ void allocate_block(Grid& grid, Cta& cta) {
     b.lanes.resize(warps);
     b.pcs.resize(warps);
     b.warp_counted.resize(warps);
+    b.warp_waits.resize(warps);
   }
   cta.warps.resize(warps);
   for (std::uint32_t k = 0; k < warps; ++k) {
@@ -98,7 +100,8 @@ void allocate_block(Grid& grid, Cta& cta) {
     w.cta = &cta;
     w.index = k;
     w.checked = grid.checked;
-    w.shared = {cta.shared.data(), cta.shared_written.data(), 0, cta.shared.size()};
+    w.shared = {cta.shared.data(), cta.shared_written.data(), 0, cta.shared.size(),
+                cta.shared_shadow.get()};
     w.local = {cta.local.data() + local * k, cta.local_written.data() + local * k, 0,
                grid.kernel.info.local_bytes};
     w.params = {const_cast<std::byte*>(grid.launch.params.data()), nullptr, 0,
@@ -116,6 +119,8 @@ void start_block(Grid& grid, Cta& cta) {
   cta.live_warps = grid.block_warps;
   cta.next_warp = 0;
   cta.uniform.clear();
+  if (cta.shared_shadow) cta.shared_shadow->forget(0, cta.shared.size());
+  start_order(grid, cta);
   for (WarpState& w : cta.warps) {
     std::copy(grid.defined_at_start.begin(), grid.defined_at_start.end(), w.defined);
     for (const SpecialSlot& s : grid.kernel.specials) fill_special(grid, cta, w, s);

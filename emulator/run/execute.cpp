@@ -273,6 +273,7 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   if (grid.variables.size() != module.variables.size()) {
     return refuse("the module's variables are not placed");
   }
+  grid.launch_number = memory.history.add_launch({nullptr, kernel, 0});
   Launcher(grid).run();
   if (own_variables) {
     for (const DeviceAddress a : grid.variables) memory.free(a);

@@ -16,6 +16,9 @@
 #include "emulator/decode/module.hpp"
 #include "emulator/execute.hpp"
 #include "emulator/run/warp.hpp"
+#include "emulator/watch/async.hpp"
+#include "emulator/watch/order.hpp"
+#include "emulator/watch/shadow.hpp"
 
 namespace ptxmill::emu {
 
@@ -57,6 +60,8 @@ struct WarpState : Warp {
   std::uint64_t ran = 0;                                ///< instructions, counted when a turn ends
   bool misused_barrier = false;                         ///< reported already
   std::map<std::uint32_t, std::uint32_t> notes_passed;  ///< by pc, for uniformity notes
+  WarpOrder order;
+  CopyQueue copies;
 
   bool finished() const { return alive == 0; }
 };
@@ -72,6 +77,8 @@ struct Barrier {
   std::uint32_t popc = 0;
   bool all = true, any = false;
   bool votes_defined = true;
+  std::vector<bool> warp_waits;  ///< for each warp, whether it arrived to wait
+  BarrierOrder order;
 };
 
 /// What the threads of a set held at a uniformity note, by the note's pc, how often the thread had
@@ -87,6 +94,9 @@ struct Cta {
   std::uint32_t live_warps = 0;
   std::size_t next_warp = 0;  ///< where the round goes on
   UniformValues uniform;      ///< of sets within the block
+  CtaOrder order;
+  Releases releases;  ///< at addresses in shared memory
+  AccessSets sets;    ///< of cells in shared memory
 
   // Storage, kept for the next block that takes this place.
   std::unique_ptr<std::byte[]> register_storage;
@@ -94,6 +104,7 @@ struct Cta {
   std::vector<LaneMask> defined;
   std::vector<std::byte> shared, local;
   std::vector<std::uint8_t> shared_written, local_written;
+  std::unique_ptr<Shadow> shared_shadow;
 };
 
 struct Grid {
@@ -124,7 +135,10 @@ struct Grid {
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;
   int findings = 0;
-  UniformValues uniform;  ///< of the grid
+  UniformValues uniform;                                             ///< of the grid
+  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_races;  ///< by the pcs
+  std::uint32_t launch_number = 0;                                   ///< in the memory's history
+  Releases releases;                                                 ///< at global addresses
 
   std::uint64_t now() const { return 1'000'000'000 + executed + skipped_time; }
 };
@@ -141,6 +155,8 @@ enum class Severity : std::uint8_t {
 std::string where(const Grid& grid, std::uint32_t pc);
 /// "block (0, 0, 0) thread (33, 0, 0), warp 1 lane 1"
 std::string who(const Grid& grid, const Warp& warp, int lane);
+/// "0 bytes into 'tile'", or into which allocation, for an address of global or shared memory.
+std::string surroundings(const Grid& grid, bool global, std::uint64_t address);
 /// Adds a paragraph to the report; stops the grid where that is due.
 void add_finding(Grid& grid, std::string_view text, Outcome outcome, Severity severity);
 /// Where every warp of `blocks` stands, and what it waits for.

@@ -125,6 +125,7 @@ class Runner {
           ++pc;
           continue;
         case Kind::memory:
+        case Kind::copy:
           grid_.executed = executed;
           if (m != 0) execute_one<checked>(w_, i, m);
           ++pc;

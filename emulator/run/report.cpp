@@ -176,6 +176,10 @@ std::string who(const Grid& grid, const Warp& warp, int lane) {
               " (warp ", warp.index, " lane ", lane, ")");
 }
 
+std::string surroundings(const Grid& grid, bool global, std::uint64_t address) {
+  return global ? global_surroundings(grid, address) : shared_surroundings(grid, address);
+}
+
 void add_finding(Grid& grid, std::string_view what, Outcome outcome, Severity severity) {
   const bool fatal = severity == Severity::fatal || grid.options.check == Check::fail;
   ++grid.findings;
@@ -241,9 +245,9 @@ std::uint64_t virtual_time(const Warp& warp) { return warp.grid->now(); }
 
 bool locate_global(Warp& warp, std::uint64_t address, Region& region) {
   Grid& grid = *warp.grid;
-  const auto use = [&](const Allocation& a) {
+  const auto use = [&](Allocation& a) {
     region = {const_cast<std::byte*>(a.bytes.data()), const_cast<std::uint8_t*>(a.written.data()),
-              a.base, a.bytes.size()};
+              a.base, a.bytes.size(), warp.checked ? grid.memory.shadow_of(a) : nullptr};
   };
   for (const auto& a : grid.held) {
     if (address - a->base < a->bytes.size()) {

@@ -52,6 +52,14 @@ void check_members(Grid& grid, WarpState& w, const Instruction& i, LaneMask m) {
   }
 }
 
+void run_together(WarpState& w, const Instruction& i, LaneMask lanes) {
+  if (i.kind == Kind::warp_sync) {
+    i.run(w, i, lanes);
+  } else if (w.checked) {
+    order_lanes(w, lanes);
+  }
+}
+
 /// True where all splits that the group needs wait with it; then runs them together.
 bool try_together(Grid& grid, WarpState& w, const Instruction& i, LaneMask group) {
   const LaneMask members = member_mask(w, i, std::countr_zero(group));
@@ -60,7 +68,7 @@ bool try_together(Grid& grid, WarpState& w, const Instruction& i, LaneMask group
     if (waits_with(grid, w, s, i, members)) together |= s.mask;
   }
   if ((members & w.alive & ~together) != 0) return false;
-  if (i.kind == Kind::warp_sync) i.run(w, i, together);
+  run_together(w, i, together);
   for (Split& s : w.splits) {
     if (!waits_with(grid, w, s, i, members)) continue;
     ++s.pc;
@@ -92,7 +100,7 @@ void synchronise_warp(Grid& grid, WarpState& w, const Instruction& i, LaneMask m
   if (complete) {
     for (; left != 0;) {
       const LaneMask group = same_group(w, i, left);
-      if (i.kind == Kind::warp_sync) i.run(w, i, group);
+      run_together(w, i, group);
       left &= ~group;
     }
     ++s.pc;
@@ -126,6 +134,7 @@ void reset(Barrier& b) {
   b.lanes.assign(b.lanes.size(), 0);
   b.pcs.assign(b.pcs.size(), 0);
   b.warp_counted.assign(b.warp_counted.size(), false);
+  b.warp_waits.assign(b.warp_waits.size(), false);
   b.popc = 0;
   b.all = true;
   b.any = false;
@@ -160,6 +169,7 @@ void release(Grid& grid, Cta& cta, std::uint32_t id) {
       ++s.pc;
     }
   }
+  if (grid.checked) order_release(cta, b.order, b.warp_waits);
   reset(b);
 }
 
@@ -173,6 +183,7 @@ void update(Grid& grid, Cta& cta, std::uint32_t id) {
     if (!b.warp_counted[k] && b.lanes[k] != 0 && (alive & ~b.lanes[k]) == 0) {
       b.warp_counted[k] = true;
       b.counted += lane_count;
+      if (grid.checked) order_arrival(cta.warps[k], b.order, b.warp_waits[k]);
     }
     everyone = everyone && (b.warp_counted[k] || alive == 0);
   }
@@ -261,6 +272,7 @@ void arrive(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m
     ++s.pc;
   } else {
     b.lanes[w.index] |= m;
+    b.warp_waits[w.index] = true;
     separate(w, m);
     w.splits[w.current].wait = Wait::barrier;
     w.splits[w.current].barrier = id;

@@ -9,6 +9,8 @@
 
 namespace ptxmill::emu {
 
+class Shadow;
+
 // Windows of the generic address space: where shared, local and parameter memory of the running
 // thread appear. Global memory lies outside of them.
 inline constexpr std::uint64_t shared_window = 0x0100'0000'0000'0000;
@@ -22,6 +24,22 @@ struct Region {
   std::uint8_t* written = nullptr;
   std::uint64_t base = 0;  ///< the address of bytes[0]
   std::uint64_t size = 0;
+  Shadow* shadow = nullptr;  ///< null: not watched for races
+};
+
+/// How the offsets of a full warp lie: all equal, or one access behind the other.
+enum class Pattern : std::uint8_t { scattered, uniform, contiguous };
+
+/// Where lanes access memory that falls into one stretch of the host's. The offset of an inactive
+/// lane is 0, which may be read.
+struct Target {
+  std::byte* bytes = nullptr;
+  std::uint8_t* written = nullptr;  ///< null: all bytes count as written
+  Shadow* shadow = nullptr;
+  std::uint64_t base = 0;  ///< the address of bytes[0]
+  bool global = false;     ///< visible to the host: what is stored there must be defined
+  Pattern pattern = Pattern::scattered;
+  alignas(64) std::uint64_t offset[lane_count];
 };
 
 struct Grid;  // a launch in progress
@@ -77,6 +95,14 @@ void report_fault(Warp& warp, const Instruction& instruction, Fault fault, int l
 
 /// Sets `region` to the allocation that holds the byte at `address`. False where none does.
 bool locate_global(Warp& warp, std::uint64_t address, Region& region);
+
+/// Watches an access of `bytes` a lane, before it is done: who else accesses that memory, and what
+/// orders the two. `access` is the instruction's AccessBits.
+void watch_access(Warp& warp, const Instruction& instruction, std::uint32_t access, LaneMask lanes,
+                  const Target& target, int bytes);
+
+/// Watches what a strong access that has been done makes known.
+void watch_order(Warp& warp, const Instruction& instruction, LaneMask lanes, const Target& target);
 
 /// Virtual nanoseconds since the emulated device started.
 std::uint64_t virtual_time(const Warp& warp);

@@ -1,0 +1,409 @@
+// Data races (PTX ISA, "Memory Consistency Model", "Conflict and Data-Races"): two accesses of
+// which one at least writes, by threads between which nothing orders them, and that are not both
+// strong with scopes that include each other.
+#include <algorithm>
+#include <bit>
+
+#include "emulator/run/grid.hpp"
+#include "emulator/watch/race.hpp"
+#include "emulator/watch/shadow.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+constexpr std::uint32_t segment_mask = ~Stamp{0} << stamp_segment_shift;
+
+// Some 60 bytes each.
+constexpr std::size_t most_sets = std::size_t{1} << 22;
+
+constexpr bool has(LaneMask m, int lane) { return (m >> lane & 1u) != 0; }
+
+constexpr Stamp rotated(Stamp s, int by) {
+  if (spread_of(s) == Spread::several) return s;
+  return make_stamp(segment_of(s), (lane_of(s) + by) & (lane_count - 1), spread_of(s));
+}
+
+constexpr int rotation_of(std::uint32_t others) {
+  return static_cast<int>(others >> Cell::rotation_shift & 31u);
+}
+
+class Watch {
+ public:
+  Watch(WarpState& w, const Instruction& i, std::uint32_t access, LaneMask lanes, const Target& t,
+        int bytes)
+      : grid_(*w.grid),
+        w_(w),
+        t_(t),
+        lanes_(lanes),
+        size_(static_cast<std::uint64_t>(bytes)),
+        sets_(t.global ? w.grid->memory.history.sets : w.cta->sets),
+        now_{.instruction = &i, .bits = access, .lanes = lanes, .target = &t} {
+    const auto pc = static_cast<std::size_t>(&i - grid_.kernel.code.data());
+    number_ = grid_.kernel.access_numbers[pc];
+    scope_ = scope_in(access);
+    writes_ = (access & AccessBits::writes) != 0;
+    cached_ = !w.order.lanes;
+  }
+
+  /// The accesses of the warp itself.
+  void run(std::uint32_t segment) {
+    segment_ = segment;
+    if (size_ < Shadow::word) return parts();
+    const bool plain_write = writes_ && scope_ == Scope::weak;
+    if (!plain_write && std::popcount(lanes_) > 1 && is_one_place() &&
+        segment == w_.order.segment) {
+      const std::uint32_t together = current_segment(grid_, w_, lanes_);
+      return words(std::countr_zero(lanes_), make_stamp(together, 0, Spread::several));
+    }
+    for (LaneMask left = lanes_; left != 0; left &= left - 1) {
+      const int lane = std::countr_zero(left);
+      words(lane, make_stamp(segment_, lane, Spread::word));
+    }
+  }
+
+ private:
+  void words(int lane, Stamp mine) {
+    const std::uint64_t first = t_.offset[lane] / Shadow::word;
+    Cell* cells = t_.shadow->data() + first;
+    for (std::uint64_t k = 0; k < size_ / Shadow::word; ++k) {
+      if (cells[k].write == Shadow::apart) [[unlikely]] {
+        word_apart(first + k, mine);
+      } else {
+        touch(cells[k], mine, 0, Shadow::word, first + k);
+      }
+    }
+  }
+
+  /// A whole word whose bytes have cells of their own: a plain write unites them.
+  void word_apart(std::uint64_t word, Stamp mine) {
+    Shadow::Bytes& bytes = t_.shadow->split(word);
+    for (std::uint32_t b = 0; b < Shadow::word; ++b) touch(bytes[b], mine, b, b + 1, word);
+    if (writes_ && scope_ == Scope::weak) t_.shadow->unite(word, Cell{mine, 0, number_, 0});
+  }
+
+  /// Accesses of one or two bytes: as whole words where neighbouring lanes fill them.
+  void parts() {
+    for (int lane = 0; lane < lane_count; ++lane) {
+      if (!has(lanes_, lane)) continue;
+      const std::uint64_t word = t_.offset[lane] / Shadow::word;
+      const auto count = static_cast<int>(Shadow::word / size_);
+      if (fills_word(lane, count)) {
+        const Spread spread = size_ == 2 ? Spread::halves : Spread::bytes;
+        const Stamp mine = make_stamp(segment_, lane, spread);
+        Cell& cell = (*t_.shadow)[word];
+        if (cell.write == Shadow::apart) {
+          word_apart(word, mine);
+        } else {
+          touch(cell, mine, 0, Shadow::word, word);
+        }
+        lane += count - 1;
+        continue;
+      }
+      const auto first = static_cast<std::uint32_t>(t_.offset[lane] % Shadow::word);
+      Shadow::Bytes& bytes = t_.shadow->split(word);
+      for (std::uint32_t b = first; b < first + size_; ++b)
+        touch(bytes[b], make_stamp(segment_, lane, Spread::word), b, b + 1, word);
+    }
+  }
+
+  bool is_one_place() const {
+    if (lanes_ == all_lanes) return t_.pattern == Pattern::uniform;
+    const std::uint64_t first = t_.offset[std::countr_zero(lanes_)];
+    for (LaneMask left = lanes_; left != 0; left &= left - 1)
+      if (t_.offset[std::countr_zero(left)] != first) return false;
+    return true;
+  }
+
+  bool fills_word(int lane, int count) const {
+    if (t_.offset[lane] % Shadow::word != 0 || lane + count > lane_count) return false;
+    for (int k = 1; k < count; ++k) {
+      if (!has(lanes_, lane + k)) return false;
+      if (t_.offset[lane + k] != t_.offset[lane] + static_cast<std::uint64_t>(k) * size_)
+        return false;
+    }
+    return true;
+  }
+
+  /// One cell, which stands for the bytes [first, last) of a word.
+  [[gnu::always_inline]] void touch(Cell& c, Stamp mine, std::uint32_t first, std::uint32_t last,
+                                    std::uint64_t word) {
+    if (c.write != 0 && !is_before(c.write, mine)) [[unlikely]]
+      meet_write(c, mine, first, last, word);
+    if (scope_ == Scope::weak && writes_) {
+      if (c.others != 0) meet_others(c, mine, first, last, word);
+      if (c.write_access == number_ && (c.write & segment_mask) == (mine & segment_mask) &&
+          c.write != mine) [[unlikely]] {
+        mine = both(c.write, mine);
+      }
+      c = {mine, 0, number_, 0};
+      return;
+    }
+    if (c.others == 0) {
+      c.others = mine;
+      c.others_access = number_;
+      if (writes_) c.others_access |= Cell::strong_write;
+      return;
+    }
+    if (c.others == mine && (c.others_access & ~Cell::strong_write) == number_) return;
+    if (writes_ || (c.others_access & Cell::strong_write) != 0)
+      meet_others(c, mine, first, last, word);
+    add(c, mine, first, last);
+  }
+
+  /// Quick: whether all that the stamp names is known to all whom `mine` names.
+  [[gnu::always_inline]] bool is_before(Stamp s, Stamp mine) {
+    if (s == mine) return spread_of(s) != Spread::several;
+    return relation(segment_of(s)) == Relation::before;
+  }
+
+  [[gnu::always_inline]] Relation relation(std::uint32_t segment) {
+    if (segment == last_segment_) return last_relation_;
+    last_relation_ = relation_to(grid_, w_, segment);
+    last_segment_ = grid_.memory.history[segment].pending != 0 ? 0 : segment;
+    return last_relation_;
+  }
+
+  LaneMask threads_at(Stamp s, std::uint32_t byte) const {
+    switch (spread_of(s)) {
+      case Spread::word: return LaneMask{1} << lane_of(s);
+      case Spread::halves: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte / 2));
+      case Spread::bytes: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte));
+      case Spread::several: break;
+    }
+    return grid_.memory.history[segment_of(s)].lanes;
+  }
+
+  /// Whether the threads of `mine` know what those of `s` did to the bytes. If not, `*pair` says
+  /// who does not know whom.
+  bool is_known(Stamp s, Stamp mine, std::uint32_t first, std::uint32_t last, RacingLanes* pair) {
+    if (relation(segment_of(s)) == Relation::before) return true;
+    for (std::uint32_t b = first; b < last; ++b) {
+      const LaneMask other = threads_at(s, b);
+      for (LaneMask n = threads_at(mine, b); n != 0; n &= n - 1) {
+        const int lane = std::countr_zero(n);
+        for (LaneMask o = other; o != 0; o &= o - 1) {
+          if (knows(grid_, w_, lane, segment_of(s), std::countr_zero(o))) continue;
+          *pair = {lane, std::countr_zero(o), b};
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  void meet_write(Cell& c, Stamp mine, std::uint32_t first, std::uint32_t last,
+                  std::uint64_t word) {
+    RacingLanes pair;
+    if (is_known(c.write, mine, first, last, &pair)) return;
+    report(c.write, c.write_access, true, pair, word);
+  }
+
+  bool conflicts(const Member& m) const {
+    const Launched of = launched(grid_, segment_of(m.stamp));
+    return conflict(now_.bits, w_.cta->order.linear, of.bits(m.access),
+                    grid_.memory.history[segment_of(m.stamp)].cta);
+  }
+
+  void meet_others(Cell& c, Stamp mine, std::uint32_t first, std::uint32_t last,
+                   std::uint64_t word) {
+    const auto meet = [&](const Member& m) {
+      RacingLanes pair;
+      if (!conflicts(m) || is_known(m.stamp, mine, first, last, &pair)) return;
+      report(m.stamp, m.access, false, pair, word);
+    };
+    if ((c.others & Cell::is_set) == 0) {
+      if (c.others == mine || relation(segment_of(c.others)) == Relation::before) return;
+      meet({0, c.others, static_cast<std::uint16_t>(c.others_access & ~Cell::strong_write)});
+      return;
+    }
+    const std::uint32_t id = c.others & Cell::set_mask;
+    if ((sets_[id].kinds & conflicting_kinds(now_.bits)) == 0) return;
+    const int rotation = rotation_of(c.others);
+    const std::uint64_t key = std::uint64_t{id} << 32 | rotated(mine, -rotation);
+    if (cached_ && key == met_) return;
+    const int before = grid_.findings;
+    for (std::uint32_t at = id; at != 0; at = sets_[at].rest) {
+      Member m = sets_[at];
+      m.stamp = rotated(m.stamp, rotation);
+      meet(m);
+    }
+    if (grid_.findings == before && first == 0 && last == Shadow::word) met_ = key;
+  }
+
+  /// The stamp of both; they are of one time.
+  Stamp both(Stamp a, Stamp b) {
+    LaneMask lanes = 0;
+    for (std::uint32_t k = 0; k < Shadow::word; ++k) lanes |= threads_at(a, k) | threads_at(b, k);
+    return make_stamp(current_segment(grid_, w_, lanes), 0, Spread::several);
+  }
+
+  bool is_current(Stamp s) const {
+    if (segment_of(s) == segment_) return true;
+    const Segment& a = grid_.memory.history[segment_of(s)];
+    const Segment& b = grid_.memory.history[segment_];
+    return a.time == b.time && a.warp == b.warp && a.cta == b.cta && a.launch == b.launch &&
+           !a.async && !b.async;
+  }
+
+  /// Adds this access to those that need no order among themselves.
+  void add(Cell& c, Stamp mine, std::uint32_t first, std::uint32_t last) {
+    const auto flags = static_cast<std::uint16_t>((c.others_access & Cell::strong_write) |
+                                                  (writes_ ? Cell::strong_write : 0));
+    const auto old_access = static_cast<std::uint16_t>(c.others_access & ~Cell::strong_write);
+    c.others_access = static_cast<std::uint16_t>(number_ | flags);
+    if ((c.others & Cell::is_set) == 0) {
+      const Member old{0, c.others, old_access};
+      Stamp replaced = mine;
+      if (subsumes(old, mine, first, last, &replaced)) {
+        c.others = replaced;
+        return;
+      }
+    }
+    const bool was_set = (c.others & Cell::is_set) != 0;
+    if (was_set && holds(c.others, mine, first, last)) return;
+    const int rotation = was_set ? rotation_of(c.others) : lane_of(c.others);
+    const std::uint32_t from = was_set ? c.others & Cell::set_mask
+                                       : sets_.with(0, rotated(c.others, -rotation), old_access,
+                                                    kind_in(c.others, old_access));
+    const Stamp relative = rotated(mine, -rotation);
+    const std::uint64_t key = std::uint64_t{from} << 32 | relative;
+    if (sets_.size() >= most_sets) return;  // this access goes unwatched
+    if (!cached_ || key != added_from_) {
+      added_ = extended(from, rotation, mine, first, last);
+      added_from_ = key;
+    }
+    c.others = Cell::is_set | static_cast<std::uint32_t>(rotation) << Cell::rotation_shift | added_;
+  }
+
+  std::uint16_t kind_in(Stamp s, std::uint16_t access) const {
+    return kind_bit(launched(grid_, segment_of(s)).bits(access));
+  }
+
+  /// Whether each thread of `s` is known to some thread of `mine`.
+  bool follows(Stamp s, Stamp mine, std::uint32_t first, std::uint32_t last) {
+    if (relation(segment_of(s)) == Relation::before) return true;
+    for (std::uint32_t b = first; b < last; ++b) {
+      for (LaneMask o = threads_at(s, b); o != 0; o &= o - 1) {
+        bool known = false;
+        for (LaneMask n = threads_at(mine, b); n != 0 && !known; n &= n - 1)
+          known = knows(grid_, w_, std::countr_zero(n), segment_of(s), std::countr_zero(o));
+        if (!known) return false;
+      }
+    }
+    return true;
+  }
+
+  /// Whether a later access that races with `old` also races with `mine`, or with `*merged` of
+  /// both.
+  bool subsumes(const Member& old, Stamp mine, std::uint32_t first, std::uint32_t last,
+                Stamp* merged) {
+    const std::uint32_t bits = launched(grid_, segment_of(old.stamp)).bits(old.access);
+    if (kind_of(bits) != kind_of(now_.bits)) return false;
+    if (old.stamp == mine) return true;
+    if (follows(old.stamp, mine, first, last)) return true;
+    if (!is_current(old.stamp) || !is_current(mine)) return false;
+    *merged = both(old.stamp, mine);
+    return true;
+  }
+
+  /// Whether the latest member of the set says as much: lanes that spin come again and again.
+  bool holds(std::uint32_t others, Stamp mine, std::uint32_t first, std::uint32_t last) {
+    const Member& m = sets_[others & Cell::set_mask];
+    if (m.access != number_ || !is_current(m.stamp) || !is_current(mine)) return false;
+    const Stamp theirs = rotated(m.stamp, rotation_of(others));
+    for (std::uint32_t b = first; b < last; ++b)
+      if ((threads_at(mine, b) & ~threads_at(theirs, b)) != 0) return false;
+    return true;
+  }
+
+  std::uint32_t extended(std::uint32_t from, int rotation, Stamp mine, std::uint32_t first,
+                         std::uint32_t last) {
+    // A long set only grows: it is of what whole grids read.
+    constexpr std::size_t most_compared = 64;
+    std::vector<Member> kept;
+    for (std::uint32_t at = from; at != 0; at = sets_[at].rest) {
+      if (kept.size() == most_compared)
+        return sets_.with(from, rotated(mine, -rotation), number_, kind_bit(now_.bits));
+      Member m = sets_[at];
+      m.stamp = rotated(m.stamp, rotation);
+      kept.push_back(m);
+    }
+    std::uint32_t set = 0;
+    for (auto m = kept.rbegin(); m != kept.rend(); ++m) {
+      Stamp merged = mine;
+      if (subsumes(*m, mine, first, last, &merged)) {
+        mine = merged;
+        continue;
+      }
+      set = sets_.with(set, rotated(m->stamp, -rotation), m->access, kind_in(m->stamp, m->access));
+    }
+    return sets_.with(set, rotated(mine, -rotation), number_, kind_bit(now_.bits));
+  }
+
+  void report(Stamp other, std::uint16_t access, bool other_writes, const RacingLanes& pair,
+              std::uint64_t word) {
+    if (w_.stop) return;
+    report_race(w_, now_, other, access, other_writes, pair, word * Shadow::word);
+  }
+
+  Grid& grid_;
+  WarpState& w_;
+  const Target& t_;
+  LaneMask lanes_;
+  std::uint64_t size_;
+  AccessSets& sets_;
+  AccessNow now_;
+  std::uint32_t segment_ = 0;
+  std::uint16_t number_ = 0;
+  Scope scope_ = Scope::weak;
+  bool writes_ = false;
+  bool cached_ = true;  ///< no lane knows more than its warp: what holds for one holds for all
+  std::uint32_t last_segment_ = 0;
+  Relation last_relation_ = Relation::unknown;
+  std::uint64_t met_ = 0, added_from_ = 0;
+  std::uint32_t added_ = 0;
+};
+
+/// Whether the lane's compare-and-swap has swapped.
+bool has_swapped(WarpState& w, const Instruction& i, int lane) {
+  const bool wide = (i.aux >> AccessBits::element_shift & 3u) == 3;
+  return wide ? w.lanes<std::uint64_t>(i.d[0])[lane] == w.lanes<std::uint64_t>(i.s[1])[lane]
+              : w.lanes<std::uint32_t>(i.d[0])[lane] == w.lanes<std::uint32_t>(i.s[1])[lane];
+}
+
+}  // namespace
+
+void watch_access(WarpState& w, const Instruction& i, std::uint32_t access, LaneMask lanes,
+                  const Target& t, int bytes, std::uint32_t segment) {
+  if (t.shadow == nullptr || w.grid->memory.history.full()) return;
+  Watch(w, i, access, lanes, t, bytes).run(segment);
+}
+
+void watch_access(Warp& warp, const Instruction& i, std::uint32_t access, LaneMask lanes,
+                  const Target& t, int bytes) {
+  auto& w = static_cast<WarpState&>(warp);
+  watch_access(w, i, access, lanes, t, bytes, current_segment(*w.grid, w));
+  if (scope_in(access) == Scope::weak) {
+    w.order.plain = true;
+  } else if ((access & (AccessBits::reads | AccessBits::writes)) !=
+             (AccessBits::reads | AccessBits::writes)) {
+    watch_order(w, i, lanes, t);  // of atomics when they are done: they may turn out not to write
+  }
+}
+
+void watch_order(Warp& warp, const Instruction& i, LaneMask lanes, const Target& t) {
+  auto& w = static_cast<WarpState&>(warp);
+  const Scope scope = scope_in(i.aux);
+  Releases& releases = t.global ? w.grid->releases : w.cta->releases;
+  const bool reads = (i.aux & AccessBits::reads) != 0;
+  for (LaneMask left = lanes; left != 0; left &= left - 1) {
+    const int lane = std::countr_zero(left);
+    const std::uint64_t address = t.base + t.offset[lane];
+    if (reads) order_read(w, lane, releases, address, scope, (i.aux & AccessBits::acquires) != 0);
+    if ((i.aux & AccessBits::writes) == 0) continue;
+    if ((i.aux & AccessBits::compares) != 0 && !has_swapped(w, i, lane)) continue;
+    order_write(w, lane, releases, address, scope, (i.aux & AccessBits::releases) != 0, reads);
+  }
+}
+
+}  // namespace ptxmill::emu

@@ -1,0 +1,84 @@
+// What the race watch and its reports share.
+#pragma once
+
+#include <cstdint>
+
+#include "emulator/decode/module.hpp"
+#include "emulator/run/grid.hpp"
+#include "emulator/watch/history.hpp"
+
+namespace ptxmill::emu {
+
+constexpr Scope scope_in(std::uint32_t access) {
+  return static_cast<Scope>(access >> AccessBits::scope_shift & 3u);
+}
+
+/// The bits of an access by which races are judged.
+constexpr std::uint32_t kind_of(std::uint32_t access) {
+  return access & (AccessBits::writes | 3u << AccessBits::scope_shift);
+}
+
+/// A bit for each kind that members of a set can be of: plain reads, strong ones by their scope.
+constexpr std::uint16_t kind_bit(std::uint32_t access) {
+  const int write = (access & AccessBits::writes) != 0 ? 4 : 0;
+  return static_cast<std::uint16_t>(1u << (static_cast<int>(scope_in(access)) + write));
+}
+
+/// The kinds that an access may conflict with, some of them only in other blocks.
+constexpr std::uint16_t conflicting_kinds(std::uint32_t access) {
+  constexpr unsigned weak = 0x11, cta = 0x22, gpu = 0x44, writes = 0x70;
+  unsigned kinds = weak | cta | gpu;
+  if (scope_in(access) == Scope::gpu) kinds = weak | cta;
+  if ((access & AccessBits::writes) == 0) kinds &= writes;
+  return static_cast<std::uint16_t>(kinds);
+}
+
+/// Whether accesses by two threads, of these blocks, race where nothing orders them.
+constexpr bool conflict(std::uint32_t a, std::uint32_t cta_a, std::uint32_t b,
+                        std::uint32_t cta_b) {
+  if (((a | b) & AccessBits::writes) == 0) return false;
+  const Scope s = scope_in(a), t = scope_in(b);
+  if (s == Scope::weak || t == Scope::weak) return true;
+  return cta_a != cta_b && (s != Scope::gpu || t != Scope::gpu);
+}
+
+/// The kernel that a segment belongs to.
+struct Launched {
+  const Kernel* kernel;
+  /// AccessBits of the kernel's access of that number. Copies count as what they do to `others` of
+  /// a cell: they read.
+  std::uint32_t bits(std::uint16_t number) const {
+    const Instruction& i = kernel->code[kernel->accesses[number]];
+    return i.aux;
+  }
+};
+
+inline Launched launched(const Grid& grid, std::uint32_t segment) {
+  const History& history = grid.memory.history;
+  return {history.launch(history[segment].launch).kernel};
+}
+
+/// The access being made.
+struct AccessNow {
+  const Instruction* instruction = nullptr;
+  std::uint32_t bits = 0;
+  LaneMask lanes = 0;
+  const Target* target = nullptr;
+};
+
+/// Of two accesses: the lane of the present one, that of the other, and the byte of the word.
+struct RacingLanes {
+  int lane = 0, other = 0;
+  std::uint32_t byte = 0;
+};
+
+/// Watches an access that a segment makes, be it the warp's own or that of copies in flight.
+void watch_access(WarpState& w, const Instruction& instruction, std::uint32_t access,
+                  LaneMask lanes, const Target& target, int bytes, std::uint32_t segment);
+
+/// Reports a race of the present access with the access number `access` of the stamp `other`, at
+/// `word_offset` into the target; but not where both write the same value.
+void report_race(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t access,
+                 bool other_writes, const RacingLanes& pair, std::uint64_t word_offset);
+
+}  // namespace ptxmill::emu

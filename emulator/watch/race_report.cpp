@@ -1,0 +1,113 @@
+// Words for data races.
+#include "emulator/run/grid.hpp"
+#include "emulator/text.hpp"
+#include "emulator/watch/race.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+/// The byte that `lane` stores at `offset` into the target.
+std::uint8_t stored_byte(WarpState& w, const AccessNow& now, int lane, std::uint64_t offset) {
+  const std::uint64_t at = offset - now.target->offset[lane];
+  const std::uint64_t element = std::uint64_t{1} << (now.bits >> AccessBits::element_shift & 3u);
+  const Slot slot = now.instruction->s[1 + at / element];
+  const std::uint64_t value =
+      element == 8 ? w.lanes<std::uint64_t>(slot)[lane] : w.lanes<std::uint32_t>(slot)[lane];
+  return static_cast<std::uint8_t>(value >> 8 * (at % element));
+}
+
+/// Whether the racing stores leave the same bytes whichever is last.
+bool same_value(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t access,
+                const RacingLanes& pair, std::uint64_t word_offset) {
+  const Target& t = *now.target;
+  const auto pc = static_cast<std::size_t>(now.instruction - w.grid->kernel.code.data());
+  const Segment& s = w.grid->memory.history[segment_of(other)];
+  const bool now_too = s.launch == w.grid->launch_number && s.cta == w.cta->order.linear &&
+                       s.warp == w.index && s.time == w.order.time;
+  const bool same_instruction =
+      now_too && w.grid->kernel.access_numbers[pc] == access && (now.lanes >> pair.other & 1u) != 0;
+  const std::uint64_t size = std::uint64_t{1} << (now.bits >> AccessBits::element_shift & 3u);
+  const std::uint64_t first = size < 4 ? word_offset + pair.byte : word_offset;
+  const std::uint64_t last = size < 4 ? first + 1 : word_offset + 4;
+  for (std::uint64_t at = first; at < last; ++at) {
+    const std::uint8_t mine = stored_byte(w, now, pair.lane, at);
+    const std::uint64_t theirs_at = at - t.offset[pair.other];
+    const bool theirs_too =
+        same_instruction && theirs_at < sizeof(std::uint64_t) * 4 && at >= t.offset[pair.other];
+    const std::uint8_t theirs = theirs_too ? stored_byte(w, now, pair.other, at)
+                                           : std::to_integer<std::uint8_t>(t.bytes[at]);
+    if (mine != theirs) return false;
+  }
+  return true;
+}
+
+std::string thread_name(const Grid& grid, const Segment& s, int lane) {
+  const auto& g = grid.launch.grid;
+  const auto& b = grid.launch.block;
+  const std::uint32_t thread =
+      s.warp * std::uint32_t{lane_count} + static_cast<std::uint32_t>(lane);
+  return text("block (", s.cta % g[0], ", ", s.cta / g[0] % g[1], ", ", s.cta / g[0] / g[1],
+              ") thread (", thread % b[0], ", ", thread / b[0] % b[1], ", ", thread / b[0] / b[1],
+              ") (warp ", s.warp, " lane ", lane, ")");
+}
+
+std::string_view deed(std::uint32_t bits, bool copy) {
+  const bool strong = scope_in(bits) != Scope::weak;
+  if (copy) return (bits & AccessBits::writes) != 0 ? "copies to it" : "copies from it";
+  if ((bits & AccessBits::writes) == 0) return strong ? "reads it (strong)" : "reads it";
+  if ((bits & AccessBits::reads) != 0) return "updates it (atomic)";
+  return strong ? "writes it (strong)" : "writes it";
+}
+
+/// What would have ordered the two, or let them be.
+std::string remedy(const WarpState& w, const Segment& s, std::uint32_t now_bits,
+                   std::uint32_t other_bits, const RacingLanes& pair) {
+  if (s.async && (s.pending >> pair.other & 1u) != 0) {
+    return "the copy is in flight: its thread has not waited for it (cp.async.wait_group, or "
+           "wait_all), and then the others for that thread";
+  }
+  const bool strong = scope_in(now_bits) != Scope::weak && scope_in(other_bits) != Scope::weak;
+  if (strong) return "both are strong, but a scope of .cta does not reach the other's block";
+  const bool same_cta = s.cta == w.cta->order.linear;
+  if (same_cta && s.warp == w.index) {
+    return "the lanes belong to one warp: bar.warp.sync would order them, running together does "
+           "not";
+  }
+  if (same_cta) return "no barrier, and no release and acquire, lies between them";
+  return "the blocks run in any order: only a release and an acquire of gpu scope, or another "
+         "launch, would order them";
+}
+
+}  // namespace
+
+void report_race(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t access,
+                 bool other_writes, const RacingLanes& pair, std::uint64_t word_offset) {
+  Grid& grid = *w.grid;
+  const Segment& s = grid.memory.history[segment_of(other)];
+  const auto pc = static_cast<std::uint32_t>(now.instruction - grid.kernel.code.data());
+  const bool now_copies = now.instruction->kind == Kind::copy;
+  const bool plain_writes =
+      other_writes && (now.bits & AccessBits::writes) != 0 && scope_in(now.bits) == Scope::weak;
+  if (plain_writes && !now_copies && !s.async &&
+      same_value(w, now, other, access, pair, word_offset)) {
+    return;
+  }
+  const Kernel& kernel = *launched(grid, segment_of(other)).kernel;
+  const std::uint32_t other_pc = kernel.accesses[access];
+  if (!grid.reported_races.emplace(pc, other_pc).second) return;
+  std::uint32_t other_bits = kernel.code[other_pc].aux;
+  if (s.async) other_bits = other_writes ? AccessBits::writes : AccessBits::reads;
+  add_finding(
+      grid,
+      text("data race on ", now.target->global ? "global" : "shared", " memory at 0x",
+           hex(now.target->base + word_offset + pair.byte), "; ",
+           surroundings(grid, now.target->global, now.target->base + word_offset + pair.byte),
+           "\n  ", where(grid, pc), "\n  ", who(grid, w, pair.lane), " ",
+           deed(now.bits, now_copies), "\n  earlier, ", where(grid, other_pc), "\n  ",
+           thread_name(grid, s, pair.other), " ", deed(other_bits, s.async), "\n  ",
+           remedy(w, s, now.bits, other_bits, pair)),
+      Outcome::launch_failed, Severity::finding);
+  w.stop = grid.stopped;
+}
+
+}  // namespace ptxmill::emu
