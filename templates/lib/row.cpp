@@ -36,6 +36,7 @@ RowPlan::RowPlan(const Form& form, const Dim& cols, int wanted_block, const ptx:
       keep(Keep::nothing) {
   if (form.variant != by_warp) team = block;
   if (!cols.is_static()) {
+    narrowest = form.variant == by_warp ? 1 : short_row + 1;
     if (form.variant == 0) return;
     widest = form.variant == by_warp ? short_row : middling_row;
     // Beyond this, too few CTAs would be resident to hide the latency of memory.
@@ -113,6 +114,14 @@ Row::Row(Emitter& k, const RowPlan& plan, const Extent& rows, const Extent& cols
     inside_ = k.let("inside", *own_ < cols.get() - last);
     last_column_ = k.let("last_column", k.select(*inside_, *own_ + last, 0));
   }
+  if (plan.keep != RowPlan::Keep::registers && !exact() && !each_has_one())
+    spare_ = k.let("spare_column", k.select(*own_ < cols, *own_, 0));
+}
+
+bool Row::exact() const { return cols_.is_static() && cols_.get() % plan_.step() == 0; }
+
+bool Row::each_has_one() const {
+  return (cols_.is_static() ? cols_.get() : plan_.narrowest) >= plan_.team * plan_.vector;
 }
 
 RowPointer Row::of_matrix(const std::string& name, const ElementPtr& p) const {
@@ -127,23 +136,21 @@ RowPointer Row::of_vector(const std::string& name, const ElementPtr& p) const {
 RowChunk Row::chunk(const In<u32>& base) const {
   RowChunk c(k_, plan_.vector, base);
   const int apart = plan_.team * plan_.vector;
+  c.rereads_ = plan_.team == warp && plan_.keep == RowPlan::Keep::nothing;
   if (plan_.keep == RowPlan::Keep::registers) {
     for (int i = 0; i < plan_.pieces; ++i) c.pieces_.push_back({i * apart, {}, {}});
     c.pieces_.back().inside = inside_;
     c.pieces_.back().column = last_column_;
     return c;
   }
-  const bool exact = cols_.is_static() && cols_.get() % plan_.step() == 0;
-  const bool each_has_one = cols_.is_static() && cols_.get() >= apart;
   std::optional<U32> first;
-  if (!exact) first = base + *own_;
+  if (!exact()) first = base + *own_;
   for (int i = 0; i < plan_.pieces; ++i) {
     RowChunk::Piece piece{i * apart, {}, {}};
-    if (!exact) {
+    if (!exact()) {
       const U32 column = i == 0 ? *first : *first + piece.offset;
       piece.inside = column < cols_;
-      piece.column = each_has_one ? k_.select(*piece.inside, column, *own_)
-                                  : k_.select(*piece.inside, column, 0);
+      piece.column = k_.select(*piece.inside, column, spare_ ? *spare_ : *own_);
     }
     c.pieces_.push_back(piece);
   }
@@ -187,10 +194,17 @@ Var<f32> Row::max(const std::string& name, const std::string& phase, const Terms
   return across_team(name, Reduction::max, k_.present(own));
 }
 
+void Row::sync_team() const {
+  if (plan_.team == warp) k_.bar_warp_sync(0xffffffffu);
+}
+
 Var<f32> Row::across_team(const std::string& name, Reduction op, const F32& value) const {
   if (plan_.team > warp) return reduce_block(k_, name, op, value, plan_.block);
   auto result = k_.var<f32>(name);
-  k_.phase(name + ": over the warp", [&] { result = reduce_warp(k_, op, value); });
+  k_.phase(name + ": over the warp", [&] {
+    result = reduce_warp(k_, op, value);
+    sync_team();
+  });
   return result;
 }
 
@@ -210,6 +224,7 @@ RowChunk::Values RowChunk::load(const RowPointer& from) const {
 }
 
 void RowChunk::store(const RowPointer& to, const Values& values) const {
+  if (rereads_) k_->bar_warp_sync(0xffffffffu);
   auto next = values.begin();
   for (const Piece& piece : pieces_) {
     const ElementPtr p = at(to, piece);

@@ -30,6 +30,8 @@ struct RowPlan {
   int rows_per_cta() const { return block / team; }
   /// With a dynamic width, the widest row that the form is for; 0 where there is no limit.
   std::int64_t widest = 0;
+  /// And the narrowest.
+  std::int64_t narrowest = 1;
   int step() const { return team * vector * pieces; }
   /// As Template::division().
   std::vector<std::pair<std::string, std::string>> division() const;
@@ -77,6 +79,7 @@ class RowChunk {
   int vector_;
   In<ptx::u32> base_;  ///< the chunk's first column, less the thread's own offset
   std::vector<Piece> pieces_;
+  bool rereads_ = false;  ///< what it stores over, the warp's other lanes have just read
 };
 
 /// The row that a thread works on. Ends the threads that have none.
@@ -107,6 +110,13 @@ class Row {
  private:
   friend class KeptRow;
   RowChunk chunk(const In<ptx::u32>& base) const;
+  /// Whether the row is a whole number of chunks, as far as is known.
+  bool exact() const;
+  /// Whether the row has a column for every thread of the team.
+  bool each_has_one() const;
+  /// Orders what the team's lanes read before what they store: the result may be the input. A team
+  /// of several warps meets at the barriers of its reductions.
+  void sync_team() const;
 
   Emitter& k_;
   RowPlan plan_;
@@ -116,6 +126,7 @@ class Row {
   std::optional<U32> own_;      ///< the thread's first column
   std::optional<Pred> inside_;  ///< of the only chunk's last piece, where that may lie outside
   std::optional<U32> last_column_;
+  std::optional<U32> spare_;  ///< what is read in the place of columns beyond the row's end
 };
 
 /// A row's values from the first pass to the last, kept where the plan says; with nothing, each
