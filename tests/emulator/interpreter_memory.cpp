@@ -127,7 +127,7 @@ TEST_CASE("generic addresses reach shared, local and global memory") {
       "ld.param.u64 %p, [p];\nmov.u32 %t, %tid.x;\nmov.u64 %s, box;\ncvta.shared.u64 %s, "
       "%s;\nmad.wide.u32 %s, %t, 4, %s;\n"
       "mov.u64 %l, stack;\ncvta.local.u64 %l, %l;\n"
-      "add.u32 %x, %t, 100;\nst.u32 [%s], %x;\nld.shared.u32 %r, [box];\nmov.u32 %x, %t;\nst.u32 "
+      "add.u32 %x, %t, 100;\nst.u32 [%s], %x;\nbar.warp.sync -1;\nld.shared.u32 %r, [box];\nmov.u32 %x, %t;\nst.u32 "
       "[%l+4], %x;\n"
       "isspacep.shared %in_s, %s;\nisspacep.local %in_l, %l;\nisspacep.global %in_g, %p;\n"
       // Lanes of one instruction in three spaces.
