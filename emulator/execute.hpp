@@ -4,9 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
+#include "emulator/counts.hpp"
 #include "emulator/memory.hpp"
 #include "emulator/program.hpp"
 
@@ -20,6 +22,7 @@ struct ExecuteOptions {
   Schedule schedule = Schedule::earliest;
   std::uint64_t seed = 0;
   std::uint64_t instruction_budget = 50'000'000'000;  ///< warp instructions; then it is a hang
+  bool count = false;  ///< fill in ExecuteResult::counts, at a cost
 };
 
 struct Launch {
@@ -47,6 +50,7 @@ struct ExecuteResult {
   /// "// ---- name" banner comment), block and thread, address. Also filled when `check` is warn.
   std::string report;
   std::uint64_t warp_instructions = 0;
+  std::shared_ptr<const LaunchCounts> counts;  ///< null where they were not asked for
 };
 
 /// Runs `entry` to its end. Launch-shape checks (threads, shared memory) are the caller's.

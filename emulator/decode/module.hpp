@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "emulator/decode/classify.hpp"
 #include "emulator/decode/instruction.hpp"
 #include "emulator/program.hpp"
 
@@ -73,6 +74,7 @@ struct Kernel {
   EntryInfo info;
   std::vector<Instruction> code;                   ///< closed by an exit
   std::vector<Origin> origins;                     ///< of `code`
+  std::vector<InstructionTraits> traits;           ///< of `code`
   std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
   Slot slots = first_free_slot;                    ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;

@@ -15,6 +15,7 @@
 
 #include "emulator/decode/module.hpp"
 #include "emulator/execute.hpp"
+#include "emulator/run/counts.hpp"
 #include "emulator/run/warp.hpp"
 
 namespace ptxmill::emu {
@@ -120,6 +121,8 @@ struct Grid {
   bool checked = true;
   bool stopped = false;
   std::mt19937_64 random;
+
+  std::shared_ptr<LaunchCounts> counts;  ///< null where nothing is counted
 
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;

@@ -83,6 +83,7 @@ class Runner {
   template <bool checked>
   void run_split(std::uint64_t end) {
     const Instruction* const code = grid_.kernel.code.data();
+    LaunchCounts* const counts = grid_.counts.get();
     std::uint64_t executed = grid_.executed;
     Split* s = &w_.splits[w_.current];
     std::uint32_t pc = s->pc;
@@ -119,6 +120,8 @@ class Runner {
           }
         }
       }
+      if (counts != nullptr) [[unlikely]]
+        count_execution(*counts, grid_.kernel, w_, pc, mask, m);
       switch (i.kind) {
         case Kind::plain:
           if (m != 0) execute_one<checked>(w_, i, m);

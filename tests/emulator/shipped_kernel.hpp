@@ -61,8 +61,8 @@ class LoadedKernel {
   void set_arguments(const Args&... args) {
     params_.assign(entry_->param_bytes, std::byte{0});
     if (entry_->params.size() != sizeof...(args)) throw std::runtime_error("wrong argument count");
-    std::size_t k = 0;
-    const auto put = [&](const auto& arg) {
+    [[maybe_unused]] std::size_t k = 0;
+    [[maybe_unused]] const auto put = [&](const auto& arg) {
       const ParamInfo& param = entry_->params[k++];
       if (param.size != sizeof arg) throw std::runtime_error(param.name + ": wrong size");
       std::memcpy(params_.data() + param.offset, &arg, sizeof arg);

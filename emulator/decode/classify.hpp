@@ -1,0 +1,19 @@
+// What an instruction counts as.
+#pragma once
+
+#include <cstdint>
+
+#include "emulator/counts.hpp"
+#include "emulator/syntax/ast.hpp"
+
+namespace ptxmill::emu {
+
+struct InstructionTraits {
+  InstructionClass what = InstructionClass::none;
+  std::uint8_t bytes = 0;  ///< that each lane accesses, where it accesses memory
+};
+
+/// By opcode and modifiers.
+InstructionTraits classify(const ast::Instruction& i);
+
+}  // namespace ptxmill::emu
