@@ -108,14 +108,23 @@ std::optional<Class> data_class(const ast::Instruction& i) {
   return std::nullopt;
 }
 
+AccessKind access_kind(const ast::Instruction& i, Class c) {
+  constexpr std::string_view strong[] = {"volatile", "relaxed", "acquire", "release", "mmio"};
+  if (c == Class::atomic) return AccessKind::atomic;
+  for (const std::string_view m : i.modifiers)
+    if (one_of(m, strong)) return AccessKind::atomic;
+  return i.opcode == "st" ? AccessKind::write : AccessKind::read;
+}
+
 }  // namespace
 
 InstructionTraits classify(const ast::Instruction& i) {
   if (i.opcode.empty()) return {};
-  InstructionTraits traits{Class::other, 0};
+  InstructionTraits traits{Class::other, 0, AccessKind::read};
   if (const auto c = memory_class(i)) {
     traits.what = *c;
     traits.bytes = access_bytes(i);
+    traits.access = access_kind(i, *c);
     if (i.opcode == "cp" && i.operands.size() >= 3)
       traits.bytes = static_cast<std::uint8_t>(i.operands[2].bits);
     if (i.opcode == "ldmatrix" || i.opcode == "stmatrix") traits.bytes = 16;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "emulator/counts.hpp"
+#include "emulator/operation_order.hpp"
 #include "emulator/syntax/ast.hpp"
 
 namespace ptxmill::emu {
@@ -11,6 +12,7 @@ namespace ptxmill::emu {
 struct InstructionTraits {
   InstructionClass what = InstructionClass::none;
   std::uint8_t bytes = 0;  ///< that each lane accesses, where it accesses memory
+  AccessKind access = AccessKind::read;
 };
 
 /// By opcode and modifiers.

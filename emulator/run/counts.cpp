@@ -1,9 +1,11 @@
-#include "emulator/run/counts.hpp"
+// The rules of sectors and banks.
+#include "emulator/counts.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
-#include "emulator/lanes/handlers.hpp"
+#include "emulator/decode/instruction.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -38,16 +40,6 @@ std::uint64_t bank_rounds(LaneMask mask, const std::uint64_t* addresses, std::ui
   return *std::max_element(of_bank.begin(), of_bank.end());
 }
 
-std::uint64_t address_of(Warp& w, const Instruction& i, int lane) {
-  const auto offset = static_cast<std::uint64_t>(i.imm);
-  if ((i.aux & AccessBits::address64) != 0) return w.lanes<std::uint64_t>(i.s[0])[lane] + offset;
-  return w.lanes<std::uint32_t>(i.s[0])[lane] + static_cast<std::uint32_t>(offset);
-}
-
-bool in_window(std::uint64_t address, std::uint64_t window) {
-  return address - window < window_bytes;
-}
-
 }  // namespace
 
 GlobalTraffic global_traffic(std::uint32_t mask, const std::uint64_t* addresses, int bytes) {
@@ -72,45 +64,6 @@ SharedTraffic shared_traffic(std::uint32_t mask, const std::uint64_t* addresses,
     ++t.least_wavefronts;
   }
   return t;
-}
-
-void count_access(InstructionCounts& counts, InstructionClass what, LaneMask active,
-                  const std::uint64_t* addresses, int bytes) {
-  LaneMask shared = 0, other = 0;
-  for (int l = 0; l < lane_count; ++l) {
-    const LaneMask bit = active & LaneMask{1} << l;
-    if (in_window(addresses[l], shared_window)) shared |= bit;
-    if (in_window(addresses[l], local_window) || in_window(addresses[l], param_window))
-      other |= bit;
-  }
-  const LaneMask global = active & ~shared & ~other;
-  if (global != 0) counts.global += global_traffic(global, addresses, bytes);
-  // Atomics on one word are not served together; how many rounds they take is not modelled.
-  if (shared != 0 && what != InstructionClass::atomic)
-    counts.shared += shared_traffic(shared, addresses, bytes);
-}
-
-void count_execution(LaunchCounts& counts, const Kernel& kernel, Warp& w, std::uint32_t pc,
-                     LaneMask mask, LaneMask active) {
-  const Instruction& i = kernel.code[pc];
-  const InstructionTraits traits = kernel.traits[pc];
-  InstructionCounts& c = counts.at[pc];
-  ++c.executions;
-  c.lanes += static_cast<std::uint64_t>(std::popcount(active));
-  if (i.kind == Kind::branch && active != 0 && active != mask) ++c.divergent;
-  if (i.kind != Kind::memory || active == 0 || traits.bytes == 0) return;
-  std::uint64_t window = 0;
-  switch (static_cast<AddressSpace>(i.aux & AccessBits::space_mask)) {
-    case AddressSpace::shared: window = shared_window; break;
-    case AddressSpace::constant:
-    case AddressSpace::local:
-    case AddressSpace::param: return;
-    default: break;
-  }
-  std::array<std::uint64_t, lane_count> addresses;
-  for (int l = 0; l < lane_count; ++l)
-    addresses[static_cast<std::size_t>(l)] = window + address_of(w, i, l);
-  count_access(c, traits.what, active, addresses.data(), traits.bytes);
 }
 
 }  // namespace ptxmill::emu

@@ -83,7 +83,7 @@ class Runner {
   template <bool checked>
   void run_split(std::uint64_t end) {
     const Instruction* const code = grid_.kernel.code.data();
-    LaunchCounts* const counts = grid_.counts.get();
+    const bool observed = grid_.counts != nullptr || grid_.launch.watch != nullptr;
     std::uint64_t executed = grid_.executed;
     Split* s = &w_.splits[w_.current];
     std::uint32_t pc = s->pc;
@@ -120,8 +120,10 @@ class Runner {
           }
         }
       }
-      if (counts != nullptr) [[unlikely]]
-        count_execution(*counts, grid_.kernel, w_, pc, mask, m);
+      if (observed) [[unlikely]] {
+        observe(grid_, w_, pc, mask, m);
+        if (w_.stop) break;
+      }
       switch (i.kind) {
         case Kind::plain:
           if (m != 0) execute_one<checked>(w_, i, m);

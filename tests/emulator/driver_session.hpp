@@ -56,12 +56,13 @@ class Environment {
   std::vector<std::pair<std::string, std::string>> saved_;
 };
 
-/// A file of this process's own for PTXMILL_EMU_REPORT; removed when it goes out of scope.
+/// A file of this process's own for PTXMILL_EMU_REPORT and the like; removed when it goes out of
+/// scope.
 class ReportFile {
  public:
-  ReportFile()
+  explicit ReportFile(const char* suffix = "")
       : path_(std::filesystem::temp_directory_path() /
-              ("ptxmill_driver_test." + std::to_string(getpid()))) {
+              ("ptxmill_driver_test." + std::to_string(getpid()) + suffix)) {
     std::filesystem::remove(path_);
   }
   ~ReportFile() { std::filesystem::remove(path_); }
@@ -69,12 +70,13 @@ class ReportFile {
   ReportFile& operator=(const ReportFile&) = delete;
 
   const char* path() const { return path_.c_str(); }
-  bool mentions(const std::string& what) const {
+  std::string text() const {
     std::ifstream file(path_);
     std::stringstream text;
     text << file.rdbuf();
-    return text.str().find(what) != std::string::npos;
+    return text.str();
   }
+  bool mentions(const std::string& what) const { return text().find(what) != std::string::npos; }
 
  private:
   std::filesystem::path path_;
