@@ -76,6 +76,15 @@ TEST_CASE("two streams that write the same word need an order") {
   });
 }
 
+TEST_CASE("atomics of two streams need no order among themselves") {
+  const auto count_in_both = [](CUstream first, CUstream second, Scene& s, CUfunction other) {
+    CHECK_OK(launch_one(s.session.kernel("count"), first, s.word));
+    launch_one(other, second, s.word);
+  };
+  expect(false, [&](Scene& s) { count_in_both(s.a, s.b, s, s.session.kernel("count")); });
+  expect(true, [&](Scene& s) { count_in_both(s.a, s.b, s, s.increment); });
+}
+
 TEST_CASE("the finding names both operations, their streams, the byte and the line") {
   Scene s;
   CHECK_OK(launch_one(s.poke, s.a, s.word, 1u));

@@ -83,7 +83,8 @@ class ReportFile {
 };
 
 /// Kernels that the tests launch. `poke` stores a word, `increment` and `twice` change one in
-/// place, `sum` adds two, `branch` stores 7 where a word is 0, `spin` never ends, `fail` traps.
+/// place, `sum` adds two, `branch` stores 7 where a word is 0, `spin` never ends, `fail` traps,
+/// `count` increments atomically.
 inline constexpr const char* kernels_ptx = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -187,6 +188,14 @@ again:
   st.shared.u32 [%v0], %v1;
   ld.shared.u32 %v2, [%v0];
   st.global.u32 [%p0], %v2;
+  ret;
+}
+
+.visible .entry count(.param .u64 p)
+{
+  .reg .u64 %p0;
+  ld.param.u64 %p0, [p];
+  red.global.add.u32 [%p0], 1;
   ret;
 }
 )";
