@@ -317,17 +317,37 @@ TEST_CASE("shipped kernels: transpose is coalesced and without bank conflicts") 
   CHECK(t.shared.wavefronts == t.shared.least_wavefronts);
 }
 
-TEST_CASE("shipped kernels: gemm") {
-  constexpr std::uint32_t m = 128, n = 128, k = 64;
-  LoadedKernel kernel = LoadedKernel::shipped("core/sm_80/gemm__t128x128");
-  const auto a = kernel.floats(m * k), w = kernel.floats(n * k);
-  kernel.set_arguments(a, w, kernel.reserve(m * n * 4), m, n, k);
-  const CountTotals t = counted(kernel, {1, 1, 1}, 256, 67584);
+TEST_CASE("shipped kernels: gemm is coalesced and without bank conflicts") {
+  struct Tile {
+    const char* file;
+    std::uint32_t m, n, block, shared;
+  };
+  for (const Tile& tile : {Tile{"core/sm_80/gemm__t128x128", 128, 128, 256, 67584},
+                           Tile{"core/sm_80/gemm__t48x96", 48, 96, 128, 37888},
+                           Tile{"core/sm_80/gemm__t32x64", 32, 64, 128, 38400}}) {
+    CAPTURE(tile.file);
+    const std::uint32_t m = tile.m, n = 2 * tile.n, k = 96;
+    LoadedKernel kernel = LoadedKernel::shipped(tile.file);
+    const auto a = kernel.floats(m * k), w = kernel.floats(n * k);
+    kernel.set_arguments(a, w, kernel.reserve(m * n * 4), m, n, k);
+    const CountTotals t = counted(kernel, {2, 1, 1}, tile.block, tile.shared);
+    check_coalesced(t.read, (2 * m + n) * k * 4);  // each of the two blocks reads all of a
+    check_coalesced(t.written, m * n * 4);
+    CHECK(t.of(Class::f32) >= m * n * k / 32);
+    CHECK(t.shared.wavefronts == t.shared.least_wavefronts);
+  }
+}
 
-  check_coalesced(t.read, (m + n) * k * 4);
-  check_coalesced(t.written, m * n * 4);
-  CHECK(t.of(Class::f32) >= m * n * k / 32);
-  CHECK(t.shared.wavefronts == t.shared.least_wavefronts);
+TEST_CASE("shipped kernels: attention is coalesced; few bank conflicts") {
+  constexpr std::uint32_t heads = 1, length = 144, d = 64;
+  LoadedKernel kernel = LoadedKernel::shipped("core/sm_80/attention_64");
+  constexpr std::uint32_t count = heads * length * d;
+  const auto q = kernel.floats(count), k = kernel.floats(count), v = kernel.floats(count);
+  kernel.set_arguments(q, k, v, kernel.reserve(count * 4), kernel.reserve(heads * length * 4),
+                       std::uint32_t{1}, heads, heads, length, length);
+  const CountTotals t = counted(kernel, {length / 72, heads, 1}, 128, 72960);
+  CHECK(t.read.sectors == t.read.least_sectors);
+  CHECK(t.shared.wavefronts * 100 <= t.shared.least_wavefronts * 103);
 }
 
 }  // namespace ptxmill::emu::interpreter_test
