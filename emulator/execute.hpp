@@ -4,10 +4,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
+#include "emulator/counts.hpp"
 #include "emulator/memory.hpp"
+#include "emulator/operation_order.hpp"
 #include "emulator/program.hpp"
 
 namespace ptxmill::emu {
@@ -20,6 +23,7 @@ struct ExecuteOptions {
   Schedule schedule = Schedule::earliest;
   std::uint64_t seed = 0;
   std::uint64_t instruction_budget = 50'000'000'000;  ///< warp instructions; then it is a hang
+  bool count = false;                                 ///< fill in ExecuteResult::counts, at a cost
 };
 
 struct Launch {
@@ -30,6 +34,10 @@ struct Launch {
   /// Where the module's variables lie, as Program::place_variables returned it. Left empty for a
   /// module that has variables, they are placed for this launch alone.
   std::span<const DeviceAddress> variables{};
+  /// The operation that the launch is, and the order among operations; null where it is alone.
+  OperationId operation = 0;
+  const OperationOrder* order = nullptr;
+  AccessWatch* watch = nullptr;  ///< is told of every access to global memory; may be null
 };
 
 /// How a launch ended, in the terms of the nearest driver code.
@@ -47,6 +55,7 @@ struct ExecuteResult {
   /// "// ---- name" banner comment), block and thread, address. Also filled when `check` is warn.
   std::string report;
   std::uint64_t warp_instructions = 0;
+  std::shared_ptr<const LaunchCounts> counts;  ///< null where they were not asked for
 };
 
 /// Runs `entry` to its end. Launch-shape checks (threads, shared memory) are the caller's.

@@ -121,6 +121,10 @@ Instruction& Decoder::emit(Handler handler, std::initializer_list<Slot> results,
   i.guard_negated = guard_negated_;
   kernel_.code.push_back(i);
   kernel_.origins.push_back({current_->at.line, current_->phase});
+  // An access to memory counts where it is made, anything else at its first part.
+  const bool counts_here = traits_.bytes == 0 || kind == Kind::memory;
+  kernel_.traits.push_back(counts_here ? traits_ : InstructionTraits{});
+  if (counts_here) traits_.what = InstructionClass::none;
   return kernel_.code.back();
 }
 
@@ -209,6 +213,7 @@ void Decoder::decode_statement(const ast::Statement& s) {
 
 void Decoder::decode(const ast::Instruction& i) {
   current_ = &i;
+  traits_ = classify(i);
   temporaries_used_ = {};
   guarded_ = false;
   guard_ = zero_slot;
@@ -223,7 +228,11 @@ void Decoder::decode(const ast::Instruction& i) {
     guarded_ = true;
     guard_negated_ = i.guard_negated;
   }
+  const std::size_t first = kernel_.code.size();
   decode_guarded(i);
+  // One that needs no access to memory here, as a parameter of a function that is inlined.
+  if (traits_.what != InstructionClass::none && kernel_.code.size() > first)
+    kernel_.traits[first].what = traits_.what;
 }
 
 void Decoder::decode_guarded(const ast::Instruction& i) {
@@ -249,6 +258,7 @@ void Decoder::decode_note(const ast::Uniform& note) {
   here.at = note.at;
   here.phase = note.phase;
   current_ = &here;
+  traits_ = {};
   guarded_ = false;
   for (const isa::Level level : {isa::Level::thread, isa::Level::warp, isa::Level::warpgroup,
                                  isa::Level::cta, isa::Level::cluster, isa::Level::grid}) {
@@ -324,6 +334,7 @@ void Decoder::finish() {
   if (diagnostics_.failed()) return;
   static const ast::Instruction end{};
   current_ = &end;
+  traits_ = {};
   guarded_ = false;
   emit(nullptr, {}, {}, Kind::exit);
   kernel_.origins.back() =

@@ -155,6 +155,7 @@ class Decoder {
 
   const ast::Instruction* current_ = nullptr;
   Modifiers* modifiers_ = nullptr;
+  InstructionTraits traits_;  ///< of the current instruction
   Slot guard_ = zero_slot;
   bool guarded_ = false, guard_negated_ = false;
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "emulator/decode/classify.hpp"
 #include "emulator/decode/instruction.hpp"
 #include "emulator/program.hpp"
 
@@ -77,6 +78,7 @@ struct Kernel {
   /// none. A kernel with more than can be numbered has its later ones under one.
   std::vector<std::uint32_t> accesses;
   std::vector<std::uint16_t> access_numbers;
+  std::vector<InstructionTraits> traits;           ///< of `code`
   std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
   Slot slots = first_free_slot;                    ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;

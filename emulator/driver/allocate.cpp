@@ -10,14 +10,31 @@ using namespace api;
 /// Releases an allocation in stream order.
 class Free final : public Operation {
  public:
-  explicit Free(DeviceAddress base) : base_(base) {}
+  Free(DeviceAddress base, std::size_t bytes) : base_(base), bytes_(bytes) {}
+  std::string name() const override { return "cuMemFreeAsync"; }
   CUresult run(Driver& driver, Lock&) const override {
+    const CUresult code = driver.touch(*this, base_, bytes_, AccessKind::free);
     driver.ledger->release(base_);
-    return CUDA_SUCCESS;
+    return code;
   }
 
  private:
   DeviceAddress base_;
+  std::size_t bytes_;
+};
+
+/// Where an allocation stands in the order of its stream; the memory is there already.
+class Allocate final : public Operation {
+ public:
+  Allocate(DeviceAddress base, std::size_t bytes) : base_(base), bytes_(bytes) {}
+  std::string name() const override { return "cuMemAllocAsync"; }
+  CUresult run(Driver& driver, Lock&) const override {
+    return driver.touch(*this, base_, bytes_, AccessKind::allocate);
+  }
+
+ private:
+  DeviceAddress base_;
+  std::size_t bytes_;
 };
 
 /// The block that starts at `pointer` and that the caller may free.
@@ -30,7 +47,9 @@ Block* freeable(Driver& driver, CUdeviceptr pointer) {
 }
 
 CUresult wait_until_idle(Session& s) {
-  return s.driver.wait_for_streams(s.lock, [](const Stream&) { return true; });
+  const CUresult code = s.driver.wait_for_streams(s.lock, [](const Stream&) { return true; });
+  if (code == CUDA_SUCCESS) s.driver.host_waited_for(nullptr);
+  return code;
 }
 
 CUresult allocate_device(Session& s, CUdeviceptr* pointer, std::size_t bytes) {
@@ -75,6 +94,7 @@ CUresult allocate_ordered(Session& s, CUdeviceptr* pointer, std::size_t bytes, C
   const Block* block = s.driver.ledger->allocate(BlockKind::pool, bytes, stream->context->handle);
   if (block == nullptr) return CUDA_ERROR_OUT_OF_MEMORY;
   *pointer = block->base;
+  s.driver.submit(s.lock, stream, {std::make_shared<Allocate>(block->base, bytes)});
   return CUDA_SUCCESS;
 }
 
@@ -85,7 +105,7 @@ CUresult free_ordered(Session& s, CUdeviceptr pointer, CUstream handle) {
   Block* block = freeable(s.driver, pointer);
   if (block == nullptr) return CUDA_ERROR_INVALID_VALUE;
   block->free_queued = true;
-  s.driver.submit(s.lock, stream, {std::make_shared<Free>(block->base)});
+  s.driver.submit(s.lock, stream, {std::make_shared<Free>(block->base, block->bytes)});
   return CUDA_SUCCESS;
 }
 

@@ -31,8 +31,10 @@ CUresult create(Call call, CUcontext* out, unsigned flags, CUdevice device) {
 
 CUresult synchronize(Session& s, const std::shared_ptr<Context>& context) {
   if (invalidate_captures_of(s.driver, *context)) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-  return s.driver.wait_for_streams(s.lock,
-                                   [&](const Stream& stream) { return stream.context == context; });
+  const CUresult code = s.driver.wait_for_streams(
+      s.lock, [&](const Stream& stream) { return stream.context == context; });
+  if (code == CUDA_SUCCESS) s.driver.host_waited_for(context.get());
+  return code;
 }
 
 }  // namespace

@@ -20,14 +20,14 @@ struct Range {
 /// The range, or the end of the operation where a graph's or a queued operation's memory is gone.
 class Access {
  public:
-  Access(Driver& driver, const char* what) : driver_(driver), what_(what) {}
+  Access(Driver& driver, std::string what) : driver_(driver), what_(std::move(what)) {}
 
   Range operator()(DeviceAddress address, std::size_t bytes) {
     const Place place = driver_.ledger->locate(address, bytes);
     if (place.block == nullptr) {
       char where[32];
       std::snprintf(where, sizeof(where), "0x%llx", static_cast<unsigned long long>(address));
-      driver_.report(std::string(what_) + ": the " + std::to_string(bytes) + " bytes at " + where +
+      driver_.report(what_ + ": the " + std::to_string(bytes) + " bytes at " + where +
                      " were freed before the operation ran");
       failed_ = true;
       return {};
@@ -41,7 +41,7 @@ class Access {
 
  private:
   Driver& driver_;
-  const char* what_;
+  std::string what_;
   bool failed_ = false;
   std::shared_ptr<Allocation> allocation_;
 };
@@ -50,13 +50,14 @@ class CopyToDevice final : public Operation {
  public:
   CopyToDevice(DeviceAddress to, const void* from, std::size_t bytes)
       : to_(to), from_(from), bytes_(bytes) {}
+  std::string name() const override { return "copy from the host to the device"; }
   CUresult run(Driver& driver, Lock&) const override {
-    Access access(driver, "copy from the host to the device");
+    Access access(driver, name());
     const Range to = access(to_, bytes_);
     if (access.failed()) return CUDA_ERROR_LAUNCH_FAILED;
     std::memcpy(to.bytes, from_, bytes_);
     std::memset(to.written, 1, bytes_);
-    return CUDA_SUCCESS;
+    return driver.touch(*this, to_, bytes_, AccessKind::write);
   }
 
  private:
@@ -69,12 +70,13 @@ class CopyToHost final : public Operation {
  public:
   CopyToHost(void* to, DeviceAddress from, std::size_t bytes)
       : to_(to), from_(from), bytes_(bytes) {}
+  std::string name() const override { return "copy from the device to the host"; }
   CUresult run(Driver& driver, Lock&) const override {
-    Access access(driver, "copy from the device to the host");
+    Access access(driver, name());
     const Range from = access(from_, bytes_);
     if (access.failed()) return CUDA_ERROR_LAUNCH_FAILED;
     std::memcpy(to_, from.bytes, bytes_);
-    return CUDA_SUCCESS;
+    return driver.touch(*this, from_, bytes_, AccessKind::read);
   }
 
  private:
@@ -87,15 +89,17 @@ class CopyOnDevice final : public Operation {
  public:
   CopyOnDevice(DeviceAddress to, DeviceAddress from, std::size_t bytes)
       : to_(to), from_(from), bytes_(bytes) {}
+  std::string name() const override { return "copy on the device"; }
   CUresult run(Driver& driver, Lock&) const override {
-    Access access(driver, "copy on the device");
-    Access access_from(driver, "copy on the device");
+    Access access(driver, name());
+    Access access_from(driver, name());
     const Range to = access(to_, bytes_);
     const Range from = access_from(from_, bytes_);
     if (access.failed() || access_from.failed()) return CUDA_ERROR_LAUNCH_FAILED;
     std::memmove(to.bytes, from.bytes, bytes_);
     if (!to.host) std::memmove(to.written, from.written, bytes_);
-    return CUDA_SUCCESS;
+    const CUresult code = driver.touch(*this, from_, bytes_, AccessKind::read);
+    return code != CUDA_SUCCESS ? code : driver.touch(*this, to_, bytes_, AccessKind::write);
   }
 
  private:
@@ -107,15 +111,16 @@ template <class T>
 class Fill final : public Operation {
  public:
   Fill(DeviceAddress to, T value, std::size_t count) : to_(to), value_(value), count_(count) {}
+  std::string name() const override { return "fill"; }
   CUresult run(Driver& driver, Lock&) const override {
-    Access access(driver, "fill");
+    Access access(driver, name());
     const std::size_t bytes = count_ * sizeof(T);
     const Range to = access(to_, bytes);
     if (access.failed()) return CUDA_ERROR_LAUNCH_FAILED;
     for (std::size_t i = 0; i < count_; ++i)
       std::memcpy(to.bytes + i * sizeof(T), &value_, sizeof(T));
     std::memset(to.written, 1, bytes);
-    return CUDA_SUCCESS;
+    return driver.touch(*this, to_, bytes, AccessKind::write);
   }
 
  private:

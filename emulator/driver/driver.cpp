@@ -36,6 +36,15 @@ Machine Driver::machine() const {
 api::CUresult Driver::initialise() {
   std::vector<std::string> errors;
   settings = read_environment(&errors);
+  if (!settings.count_file.empty() && settings.count_file != "stderr") {
+    std::FILE* file = std::fopen(settings.count_file.c_str(), "w");
+    if (file == nullptr) {
+      errors.push_back("PTXMILL_EMU_COUNT='" + settings.count_file +
+                       "': expected stderr, or a file that can be written");
+    } else {
+      std::fclose(file);
+    }
+  }
   for (const std::string& e : errors) std::fprintf(stderr, "ptxmill emulator: %s\n", e.c_str());
   if (!errors.empty()) return api::CUDA_ERROR_INVALID_VALUE;
   limits = limits_of(settings.machine.compute_capability);
@@ -58,8 +67,13 @@ void Driver::reset(Lock& lock) {
   primary = nullptr;
   primary_references = 0;
   launch_count = 0;
+  stream_count = 0;
+  stream_watch_.clear();
+  watched_ = 0;
+  ordering = {};
   ledger = nullptr;
   settings = {};
+  tally_ = {};
   lost = api::CUDA_SUCCESS;
   initialised = false;
   ++epoch;
@@ -75,10 +89,12 @@ api::CUresult Driver::injected_failure(Call call) {
 }
 
 void Driver::submit(Lock& lock, const std::shared_ptr<Stream>& stream,
-                    const std::vector<std::shared_ptr<const Operation>>& operations) {
+                    const std::vector<std::shared_ptr<const Operation>>& operations,
+                    const std::shared_ptr<GraphRun>& graph) {
   if (lost != api::CUDA_SUCCESS || operations.empty()) return;
   if (stream->queue.empty()) busy_.push_back(stream);
-  for (const auto& operation : operations) stream->queue.push_back({operation, ++submissions_});
+  for (const auto& operation : operations)
+    stream->queue.push_back({operation, ++submissions_, ordering.host(), graph});
   drain(lock);
 }
 
@@ -105,6 +121,8 @@ std::shared_ptr<Stream> Driver::runnable() const {
 void Driver::drain(Lock& lock) {
   while (const std::shared_ptr<Stream> stream = runnable()) {
     const auto operation = stream->queue.front().operation;
+    const std::shared_ptr<GraphRun> graph = stream->queue.front().graph;
+    Chain& chain = begin_operation(*stream, stream->queue.front());
     stream->running = true;
     api::CUresult code = api::CUDA_SUCCESS;
     try {
@@ -113,6 +131,7 @@ void Driver::drain(Lock& lock) {
       report(std::string("an operation could not be carried out: ") + e.what());
       code = api::CUDA_ERROR_LAUNCH_FAILED;
     }
+    end_operation(*stream, chain, *operation, graph.get());
     stream->running = false;
     stream->queue.pop_front();
     if (stream->queue.empty()) std::erase(busy_, stream);
@@ -163,6 +182,7 @@ void Driver::activate(const std::shared_ptr<Context>& context) {
 void Driver::deactivate(Lock& lock, const std::shared_ptr<Context>& context) {
   if (!context->alive) return;
   wait_for_streams(lock, [&](const Stream& s) { return s.context == context; });
+  host_waited_for(context.get());
   const auto gone = [&](const auto& object) { return object.context == context; };
   std::erase_if(captures, [&](const auto& c) { return c->origin->context == context; });
   streams.erase_if(gone);
@@ -185,6 +205,20 @@ void Driver::report(const std::string& text) {
   std::FILE* out = file == nullptr ? stderr : file;
   std::fprintf(out, "%s%s", text.c_str(), text.ends_with('\n') ? "" : "\n");
   if (file != nullptr) std::fclose(file);
+}
+
+void Driver::count(const std::shared_ptr<const Program>& program, const EntryInfo& entry,
+                   const LaunchCounts& counts) {
+  if (settings.count_file == "stderr") {
+    std::fputs((counts_table(*program, entry, counts, 1) + "\n").c_str(), stderr);
+    return;
+  }
+  tally_.add(program, entry, counts);
+  std::FILE* file = std::fopen(settings.count_file.c_str(), "w");
+  if (file == nullptr) return;
+  const bool json = settings.count_file.ends_with(".json");
+  std::fputs((json ? tally_.json() : tally_.table()).c_str(), file);
+  std::fclose(file);
 }
 
 }  // namespace ptxmill::emu::driver

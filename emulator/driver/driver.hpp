@@ -15,6 +15,8 @@
 #include "emulator/driver/limits.hpp"
 #include "emulator/driver/objects.hpp"
 #include "emulator/driver/settings.hpp"
+#include "emulator/driver/stream_watch.hpp"
+#include "emulator/driver/tally.hpp"
 
 namespace ptxmill::emu::driver {
 
@@ -56,6 +58,10 @@ struct Driver {
   std::vector<std::shared_ptr<Capture>> captures;  ///< those that did not end yet
   std::uint64_t capture_count = 0;
   std::uint64_t launch_count = 0;
+  std::uint64_t stream_count = 0;  ///< made so far, without the NULL streams
+
+  /// The order of the operations that have begun.
+  Ordering ordering;
 
   /// The machine that the settings describe; before cuInit, what they would describe now.
   Machine machine() const;
@@ -71,7 +77,8 @@ struct Driver {
   /// Appends operations to the stream's queue, nothing of other threads between them, and runs what
   /// can run. Does nothing once the driver is lost.
   void submit(Lock& lock, const std::shared_ptr<Stream>& stream,
-              const std::vector<std::shared_ptr<const Operation>>& operations);
+              const std::vector<std::shared_ptr<const Operation>>& operations,
+              const std::shared_ptr<GraphRun>& graph = nullptr);
   /// Waits until `done` holds, or the driver is lost: then returns that error.
   api::CUresult wait(Lock& lock, const std::function<bool()>& done);
   /// Waits until no stream for which `concerns` holds has work.
@@ -88,12 +95,39 @@ struct Driver {
 
   /// Writes a finding to where PTXMILL_EMU_REPORT says.
   void report(const std::string& text);
+  /// The host has seen that what ran in the context so far has ended; null: in all of them.
+  void host_waited_for(const Context* context);
+  /// The host has seen that the stream's work has ended.
+  void host_waited_for(const Stream& stream);
+
+  // For the operation that runs now:
+  /// What has ended when it ends.
+  Moment current_moment() const { return Ordering::moment(*current_chain_); }
+  /// What follows in its stream, or its branch of a graph, comes after `m` too.
+  void current_waits_for(const Moment& m) { Ordering::wait(*current_chain_, m); }
+  /// What is to be told of its accesses to memory; null where checks are off. Null too where
+  /// there is one stream, unless the accesses are `whole` ranges, which cost little to remember.
+  AccessWatch* watch(const Operation& operation, bool whole = false);
+  /// It touches memory as a whole. Reports what is wrong with that, and returns its result.
+  api::CUresult touch(const Operation& operation, DeviceAddress address, std::size_t bytes,
+                      AccessKind kind);
+
+  /// Adds a launch to the tally. stderr gets the launch by itself, a file all that was launched.
+  void count(const std::shared_ptr<const Program>& program, const EntryInfo& entry,
+             const LaunchCounts& counts);
 
  private:
   void drain(Lock& lock);
+  Chain& begin_operation(Stream& stream, const QueuedOperation& queued);
+  void end_operation(Stream& stream, Chain& chain, const Operation& operation, GraphRun* graph);
   std::shared_ptr<Stream> runnable() const;
   bool may_run(const Stream& stream) const;
 
+  Tally tally_;
+  StreamWatch stream_watch_{ordering};
+  OperationId watched_ = 0;         ///< the latest that stream_watch_ was told of
+  Chain* current_chain_ = nullptr;  ///< of the operation that began last
+  const Stream* current_stream_ = nullptr;
   std::vector<std::shared_ptr<Stream>> busy_;  ///< streams with a queue that is not empty
   std::uint64_t submissions_ = 0;
 };

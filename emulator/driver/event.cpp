@@ -9,8 +9,9 @@ namespace {
 
 using namespace api;
 
-void complete(Marker& marker) {
+void complete(const Driver& driver, Marker& marker) {
   marker.done = true;
+  marker.moment = driver.current_moment();
   marker.time = std::chrono::steady_clock::now();
 }
 
@@ -18,8 +19,8 @@ void complete(Marker& marker) {
 class Record final : public Operation {
  public:
   explicit Record(std::shared_ptr<Marker> marker) : marker_(std::move(marker)) {}
-  CUresult run(Driver&, Lock&) const override {
-    complete(*marker_);
+  CUresult run(Driver& driver, Lock&) const override {
+    complete(driver, *marker_);
     return CUDA_SUCCESS;
   }
 
@@ -32,7 +33,10 @@ class Wait final : public Operation {
  public:
   explicit Wait(std::shared_ptr<const Marker> marker) : marker_(std::move(marker)) {}
   bool ready() const override { return marker_->done; }
-  CUresult run(Driver&, Lock&) const override { return CUDA_SUCCESS; }
+  CUresult run(Driver& driver, Lock&) const override {
+    driver.current_waits_for(marker_->moment);
+    return CUDA_SUCCESS;
+  }
 
  private:
   std::shared_ptr<const Marker> marker_;
@@ -42,9 +46,9 @@ class Wait final : public Operation {
 class ExternalRecord final : public Operation {
  public:
   explicit ExternalRecord(std::shared_ptr<Event> event) : event_(std::move(event)) {}
-  CUresult run(Driver&, Lock&) const override {
+  CUresult run(Driver& driver, Lock&) const override {
     event_->marker = std::make_shared<Marker>();
-    complete(*event_->marker);
+    complete(driver, *event_->marker);
     return CUDA_SUCCESS;
   }
 
@@ -57,7 +61,10 @@ class ExternalWait final : public Operation {
  public:
   explicit ExternalWait(std::shared_ptr<const Event> event) : event_(std::move(event)) {}
   bool ready() const override { return !event_->marker || event_->marker->done; }
-  CUresult run(Driver&, Lock&) const override { return CUDA_SUCCESS; }
+  CUresult run(Driver& driver, Lock&) const override {
+    if (event_->marker) driver.current_waits_for(event_->marker->moment);
+    return CUDA_SUCCESS;
+  }
 
  private:
   std::shared_ptr<const Event> event_;
@@ -205,7 +212,10 @@ CUresult cuEventQuery(CUevent handle) {
     std::shared_ptr<Event> event;
     if (const CUresult code = resolve_for_host(s, handle, &event); code != CUDA_SUCCESS)
       return code;
-    return !event->marker || event->marker->done ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    if (!event->marker) return CUDA_SUCCESS;
+    if (!event->marker->done) return CUDA_ERROR_NOT_READY;
+    s.driver.ordering.host_waited(event->marker->moment);
+    return CUDA_SUCCESS;
   });
 }
 
@@ -215,7 +225,10 @@ CUresult cuEventSynchronize(CUevent handle) {
     if (const CUresult code = resolve_for_host(s, handle, &event); code != CUDA_SUCCESS)
       return code;
     const auto marker = event->marker;
-    return marker ? s.driver.wait(s.lock, [&] { return marker->done; }) : CUDA_SUCCESS;
+    if (!marker) return CUDA_SUCCESS;
+    const CUresult code = s.driver.wait(s.lock, [&] { return marker->done; });
+    if (code == CUDA_SUCCESS) s.driver.ordering.host_waited(marker->moment);
+    return code;
   });
 }
 

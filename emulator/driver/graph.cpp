@@ -26,7 +26,12 @@ CUresult instantiate(Session& s, CUgraphExec* exec, CUgraph handle, unsigned lon
   if (exec == nullptr || !graph || (flags & ~known) != 0) return CUDA_ERROR_INVALID_VALUE;
   if ((flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH) != 0) return CUDA_ERROR_NOT_SUPPORTED;
   auto made = std::make_shared<GraphExec>();
-  for (const GraphNode& node : graph->nodes) made->operations.push_back(node.operation);
+  GraphRun::Dependencies dependencies;
+  for (const GraphNode& node : graph->nodes) {
+    made->operations.push_back(node.operation);
+    dependencies.push_back(node.dependencies);
+  }
+  made->dependencies = std::make_shared<const GraphRun::Dependencies>(std::move(dependencies));
   *exec = s.driver.execs.add(made);
   return CUDA_SUCCESS;
 }
@@ -46,7 +51,7 @@ CUresult launch(Session& s, CUgraphExec handle, CUstream stream_handle) {
   }
   const auto exec = s.driver.execs.find(handle);
   if (!exec) return CUDA_ERROR_INVALID_VALUE;
-  s.driver.submit(s.lock, stream, exec->operations);
+  s.driver.submit(s.lock, stream, exec->operations, std::make_shared<GraphRun>(exec->dependencies));
   return CUDA_SUCCESS;
 }
 

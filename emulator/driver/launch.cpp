@@ -52,6 +52,8 @@ class KernelLaunch final : public Operation {
         request_(request),
         params_(std::move(params)) {}
 
+  std::string name() const override { return "kernel " + entry_->name; }
+
   CUresult run(Driver& driver, Lock&) const override {
     Launch launch;
     launch.grid = request_.grid;
@@ -61,11 +63,15 @@ class KernelLaunch final : public Operation {
     launch.cooperative = request_.cooperative;
     launch.params = params_;
     launch.variables = *variables_;
+    launch.operation = driver.ordering.current();
+    launch.order = &driver.ordering;
+    launch.watch = driver.watch(*this);
     ExecuteOptions options = driver.settings.execute;
     options.seed += driver.launch_count++;  // launches differ, but a run can be repeated
     const ExecuteResult result = execute(*program_, *entry_, launch, driver.ledger->memory(),
                                          driver.settings.machine, options);
     if (!result.report.empty()) driver.report(result.report);
+    if (result.counts) driver.count(program_, *entry_, *result.counts);
     return result_of(result.outcome);
   }
 

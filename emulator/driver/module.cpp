@@ -143,6 +143,7 @@ CUresult unload(Session& s, CUmodule handle) {
   if (!s.driver.modules.find(handle)) return CUDA_ERROR_INVALID_HANDLE;
   const CUresult code = s.driver.wait_for_streams(s.lock, [](const Stream&) { return true; });
   if (code != CUDA_SUCCESS) return code;
+  s.driver.host_waited_for(nullptr);
   const auto module = s.driver.modules.find(handle);  // another thread may have unloaded it
   if (!module) return CUDA_ERROR_INVALID_HANDLE;
   for (const auto& [name, function] : module->functions) s.driver.functions.erase(function->handle);

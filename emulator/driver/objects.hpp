@@ -12,6 +12,7 @@
 
 #include "emulator/driver/api.hpp"
 #include "emulator/driver/operation.hpp"
+#include "emulator/driver/ordering.hpp"
 #include "emulator/program.hpp"
 
 namespace ptxmill::emu::driver {
@@ -26,6 +27,8 @@ struct Context {
   bool alive = false;
   std::shared_ptr<Stream> legacy;                                 ///< the NULL stream
   std::map<std::thread::id, std::shared_ptr<Stream>> per_thread;  ///< CU_STREAM_PER_THREAD
+  Moment past;                                                    ///< what has run in its streams
+  Moment blocking_past;  ///< what has run in those that the NULL stream waits for
 };
 
 struct GraphNode {
@@ -47,6 +50,7 @@ struct Graph {
 struct GraphExec {
   api::CUgraphExec handle = nullptr;
   std::vector<std::shared_ptr<const Operation>> operations;
+  std::shared_ptr<const GraphRun::Dependencies> dependencies;  ///< of `operations`
 };
 
 /// A capture in progress. Streams and events that take part point to it.
@@ -62,7 +66,9 @@ struct Capture {
 
 struct QueuedOperation {
   std::shared_ptr<const Operation> operation;
-  std::uint64_t order = 0;  ///< of submission, over all streams
+  std::uint64_t order = 0;          ///< of submission, over all streams
+  Moment submitted;                 ///< what the host had waited for then
+  std::shared_ptr<GraphRun> graph;  ///< null where it was not submitted by a graph
 };
 
 struct Stream {
@@ -73,6 +79,8 @@ struct Stream {
   bool legacy = false;
   std::deque<QueuedOperation> queue;  ///< the front one may be running
   bool running = false;
+  Chain chain;                        ///< of the operations that have begun
+  std::deque<Chain> sides;            ///< of further branches of graphs that run in the stream
   std::shared_ptr<Capture> capture;   ///< null where the stream does not capture
   std::vector<std::size_t> frontier;  ///< the nodes that the next captured operation depends on
   std::vector<api::CUgraphNode> shown_frontier;  ///< what cuStreamGetCaptureInfo handed out
@@ -85,6 +93,7 @@ struct Stream {
 struct Marker {
   bool done = false;
   std::chrono::steady_clock::time_point time;
+  Moment moment;  ///< what has ended when it is done
 };
 
 struct Event {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mutex>
+#include <string>
 
 #include "emulator/driver/api.hpp"
 
@@ -19,6 +20,11 @@ class Operation {
 
   /// Whether the operation can run now. One that waits for an event cannot until the event is done.
   virtual bool ready() const { return true; }
+
+  /// What findings call it: "kernel poke".
+  virtual std::string name() const { return "an operation"; }
+  /// Whether the host knows that it has ended.
+  virtual bool calls_host() const { return false; }
 
   /// Does the work; may run many times when a graph holds the operation. `lock` is held on entry
   /// and on return. A result other than CUDA_SUCCESS is a fault: the driver is lost from then on.

@@ -149,6 +149,8 @@ Settings read_settings(const Environment& environment, std::vector<std::string>*
   }
   read_fail_rules(reader, &s.fail);
   s.report_file = reader.text("PTXMILL_EMU_REPORT");
+  s.count_file = reader.text("PTXMILL_EMU_COUNT");
+  s.execute.count = !s.count_file.empty();
   return s;
 }
 

@@ -27,6 +27,7 @@ struct Settings {
   ExecuteOptions execute;
   std::vector<FailRule> fail;
   std::string report_file;  ///< empty: stderr
+  std::string count_file;   ///< empty: nothing is counted; "stderr"; a name in .json: as JSON
 };
 
 /// Looks an environment variable up; null where it is not set.
@@ -45,6 +46,7 @@ using Environment = std::function<const char*(const char* name)>;
 ///   cuStreamCreate:1=CUDA_ERROR_UNKNOWN,
 ///                                   several separated by commas
 ///   PTXMILL_EMU_REPORT              a file to append findings to
+///   PTXMILL_EMU_COUNT               a file for the counts of kernels, or stderr
 /// An empty variable counts as unset. Every malformed one adds a line to `errors` that names it,
 /// its value and what was expected.
 Settings read_settings(const Environment& environment, std::vector<std::string>* errors);

@@ -13,6 +13,7 @@ using namespace api;
 class HostFunction final : public Operation {
  public:
   HostFunction(CUhostFn function, void* user_data) : function_(function), user_data_(user_data) {}
+  bool calls_host() const override { return true; }
 
   CUresult run(Driver&, Lock& lock) const override {
     lock.unlock();
@@ -31,6 +32,7 @@ class HostFunction final : public Operation {
 CUresult create(Call call, CUstream* out, unsigned flags, int priority) {
   return enter(call, Needs::context, [&](Session& s) -> CUresult {
     if (out == nullptr || flags > CU_STREAM_NON_BLOCKING) return CUDA_ERROR_INVALID_VALUE;
+    ++s.driver.stream_count;
     const int clamped = std::clamp(priority, greatest_stream_priority, least_stream_priority);
     *out = s.driver.streams.add(Driver::make_stream(s.context, flags, clamped));
     return CUDA_SUCCESS;
@@ -109,7 +111,9 @@ CUresult cuStreamQuery(CUstream handle) {
     if (const CUresult code = resolve_for_wait(s, handle, &stream); code != CUDA_SUCCESS) {
       return code;
     }
-    return stream->queue.empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    if (!stream->queue.empty()) return CUDA_ERROR_NOT_READY;
+    s.driver.host_waited_for(*stream);
+    return CUDA_SUCCESS;
   });
 }
 

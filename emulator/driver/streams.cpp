@@ -22,6 +22,7 @@ CUresult resolve_stream(Session& session, CUstream handle, std::shared_ptr<Strea
   if (!stream) {
     stream = Driver::make_stream(session.context, CU_STREAM_DEFAULT, 0);
     stream->handle = handle;
+    ++session.driver.stream_count;
   }
   *out = stream;
   return CUDA_SUCCESS;
@@ -60,7 +61,9 @@ CUresult enqueue_and_wait(Session& session, CUstream handle, const BuildOperatio
 }
 
 CUresult wait_for_stream(Session& session, const std::shared_ptr<Stream>& stream) {
-  return session.driver.wait(session.lock, [&] { return stream->queue.empty(); });
+  const CUresult code = session.driver.wait(session.lock, [&] { return stream->queue.empty(); });
+  if (code == CUDA_SUCCESS) session.driver.host_waited_for(*stream);
+  return code;
 }
 
 }  // namespace ptxmill::emu::driver

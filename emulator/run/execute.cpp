@@ -267,6 +267,10 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   grid.block_warps = static_cast<std::uint32_t>((threads + lane_count - 1) / lane_count);
   grid.shared_bytes = kernel->dynamic_shared_offset + launch.dynamic_shared_bytes;
   grid.defined_at_start = defined_at_start(*kernel);
+  if (options.count) {
+    grid.counts = std::make_shared<LaunchCounts>();
+    grid.counts->at.resize(kernel->code.size());
+  }
   grid.variables.assign(launch.variables.begin(), launch.variables.end());
   const bool own_variables = grid.variables.empty() && !module.variables.empty();
   if (own_variables) grid.variables = program.place_variables(memory);
@@ -279,6 +283,7 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
     for (const DeviceAddress a : grid.variables) memory.free(a);
   }
   grid.result.warp_instructions = grid.executed;
+  grid.result.counts = std::move(grid.counts);
   return std::move(grid.result);
 }
 

@@ -132,6 +132,8 @@ struct Grid {
   bool stopped = false;
   std::mt19937_64 random;
 
+  std::shared_ptr<LaunchCounts> counts;  ///< null where nothing is counted
+
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;
   int findings = 0;
@@ -207,6 +209,13 @@ bool resolve_divergent_barrier(Grid& grid, Cta& cta, WarpState& w);
 
 /// Checks the value that the lanes of `m` hold at a uniformity note against the others of its set.
 void check_uniform(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m);
+
+// ---- observe.cpp
+
+/// The warp is about to run the instruction at `pc`: `mask` are the lanes that are there, `active`
+/// those that its guard lets through. Counts it, and shows its accesses to the launch's watch. Asked
+/// before the instruction runs, since a load may overwrite the register that holds its address.
+void observe(Grid& grid, Warp& w, std::uint32_t pc, LaneMask mask, LaneMask active);
 
 // ---- interpreter.cpp
 

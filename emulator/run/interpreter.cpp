@@ -83,6 +83,7 @@ class Runner {
   template <bool checked>
   void run_split(std::uint64_t end) {
     const Instruction* const code = grid_.kernel.code.data();
+    const bool observed = grid_.counts != nullptr || grid_.launch.watch != nullptr;
     std::uint64_t executed = grid_.executed;
     Split* s = &w_.splits[w_.current];
     std::uint32_t pc = s->pc;
@@ -118,6 +119,10 @@ class Runner {
             if (w_.stop) break;
           }
         }
+      }
+      if (observed) [[unlikely]] {
+        observe(grid_, w_, pc, mask, m);
+        if (w_.stop) break;
       }
       switch (i.kind) {
         case Kind::plain:

@@ -56,12 +56,13 @@ class Environment {
   std::vector<std::pair<std::string, std::string>> saved_;
 };
 
-/// A file of this process's own for PTXMILL_EMU_REPORT; removed when it goes out of scope.
+/// A file of this process's own for PTXMILL_EMU_REPORT and the like; removed when it goes out of
+/// scope.
 class ReportFile {
  public:
-  ReportFile()
+  explicit ReportFile(const char* suffix = "")
       : path_(std::filesystem::temp_directory_path() /
-              ("ptxmill_driver_test." + std::to_string(getpid()))) {
+              ("ptxmill_driver_test." + std::to_string(getpid()) + suffix)) {
     std::filesystem::remove(path_);
   }
   ~ReportFile() { std::filesystem::remove(path_); }
@@ -69,19 +70,21 @@ class ReportFile {
   ReportFile& operator=(const ReportFile&) = delete;
 
   const char* path() const { return path_.c_str(); }
-  bool mentions(const std::string& what) const {
+  std::string text() const {
     std::ifstream file(path_);
     std::stringstream text;
     text << file.rdbuf();
-    return text.str().find(what) != std::string::npos;
+    return text.str();
   }
+  bool mentions(const std::string& what) const { return text().find(what) != std::string::npos; }
 
  private:
   std::filesystem::path path_;
 };
 
 /// Kernels that the tests launch. `poke` stores a word, `increment` and `twice` change one in
-/// place, `sum` adds two, `branch` stores 7 where a word is 0, `spin` never ends, `fail` traps.
+/// place, `sum` adds two, `branch` stores 7 where a word is 0, `spin` never ends, `fail` traps,
+/// `count` increments atomically.
 inline constexpr const char* kernels_ptx = R"(.version 7.0
 .target sm_80
 .address_size 64
@@ -185,6 +188,14 @@ again:
   st.shared.u32 [%v0], %v1;
   ld.shared.u32 %v2, [%v0];
   st.global.u32 [%p0], %v2;
+  ret;
+}
+
+.visible .entry count(.param .u64 p)
+{
+  .reg .u64 %p0;
+  ld.param.u64 %p0, [p];
+  red.global.add.u32 [%p0], 1;
   ret;
 }
 )";

@@ -16,8 +16,9 @@ int hammer(CUcontext context, CUmodule module, CUdeviceptr shared_word, unsigned
   const auto expect = [&](bool ok) { failures += ok ? 0 : 1; };
   const auto ok = [&](CUresult code) { expect(code == CUDA_SUCCESS); };
   ok(cuCtxSetCurrent(context));
-  CUfunction increment = nullptr, poke = nullptr;
+  CUfunction increment = nullptr, count = nullptr, poke = nullptr;
   ok(cuModuleGetFunction(&increment, module, "increment"));
+  ok(cuModuleGetFunction(&count, module, "count"));
   ok(cuModuleGetFunction(&poke, module, "poke"));
   CUstream stream = nullptr;
   CUevent event = nullptr;
@@ -40,7 +41,7 @@ int hammer(CUcontext context, CUmodule module, CUdeviceptr shared_word, unsigned
     ok(cuEventSynchronize(event));
     ok(cuMemcpyDtoHAsync_v2(&value, word, 4, stream));
     expect(value == seed * 100 + round + 2);
-    ok(launch_one(increment, stream, shared_word));
+    ok(launch_one(count, stream, shared_word));
     ok(cuLaunchHostFunc(
         stream, [](void* counter) { ++*static_cast<std::atomic<std::uint32_t>*>(counter); },
         [] {
