@@ -214,8 +214,10 @@ void decode_async_copy(Decoder& d) {
   if (!m.take("shared") && !m.take("shared::cta")) d.mismatch();
   if (!m.take("global")) d.mismatch();
   m.take_one({"L2::64B", "L2::128B", "L2::256B"});
-  d.expect_operands(3);
+  d.expect_operands(3, 4);
   const std::int64_t bytes = whole_number(d, d.operand(2));
+  if (d.operand_count() == 4 && whole_number(d, d.operand(3)) != bytes)
+    d.unsupported("source size");
   if (bytes != 16 && !(through_l1 && (bytes == 4 || bytes == 8))) {
     d.fail(d.instruction().at, text("cp.async of ", bytes, " bytes"));
   }
