@@ -87,8 +87,8 @@ TEST_CASE("a table of functions") {
     for (unsigned i = 0; i < n; ++i) {
       const unsigned which = static_cast<unsigned>(a[i]) % 4;
       const unsigned inner = static_cast<unsigned>(a[i] ^ b[i]) % 3;
-      CHECK(v[i] == (which < 3 ? plain(which, a[i], b[i])
-                               : plain(inner, plain(inner, a[i], b[i]), b[i])));
+      CHECK(v[i] ==
+            (which < 3 ? plain(which, a[i], b[i]) : plain(inner, plain(inner, a[i], b[i]), b[i])));
     }
   }
 }
@@ -150,9 +150,7 @@ TEST_CASE("structs by value") {
     const auto v = out.read();
     for (unsigned i = 0; i < n; ++i) {
       const Particle p = merge(first, in[i], 0.5f), q = i % 2 != 0 ? merge(p, first, 2.f) : p;
-      const double expected[] = {q.mass,    q.at[0],
-                                 q.at[1],   q.at[2],
-                                 double(q.tag), double(q.id)};
+      const double expected[] = {q.mass, q.at[0], q.at[1], q.at[2], double(q.tag), double(q.id)};
       for (unsigned k = 0; k < 6; ++k) CHECK(v[6 * i + k] == expected[k]);
     }
   }
@@ -173,7 +171,8 @@ int run_byte_code(const unsigned char* code, int length, int start) {
         if (top < 15) stack[top + 1] = t, ++top;
         break;
       case 5:
-        if (top > 0) stack[top - 1] = static_cast<int>(static_cast<unsigned>(stack[top - 1]) + u), --top;
+        if (top > 0)
+          stack[top - 1] = static_cast<int>(static_cast<unsigned>(stack[top - 1]) + u), --top;
         break;
       case 6:
         if (top > 0) std::swap(stack[top], stack[top - 1]);
