@@ -46,6 +46,7 @@ enum class Outcome {
   illegal_address,     ///< CUDA_ERROR_ILLEGAL_ADDRESS: out of bounds, use after free
   misaligned_address,  ///< CUDA_ERROR_MISALIGNED_ADDRESS
   launch_failed,       ///< CUDA_ERROR_LAUNCH_FAILED: trap, undefined value used, barrier misuse
+  assertion_failed,    ///< CUDA_ERROR_ASSERT
   launch_timeout,      ///< CUDA_ERROR_LAUNCH_TIMEOUT: deadlock, or the instruction budget ran out
 };
 

@@ -81,11 +81,13 @@ void Decoder::declare_local(const ast::Variable& v) {
   s.type = v.type;
   s.space = AddressSpace::local;
   s.offset = local_bytes_;
+  s.size = size;
+  s.in_frame = function_ != nullptr;
   if (size > max_local || local_bytes_ + size > max_local) {
     fail(v.at, text("Entry '", kernel_.info.name, "' uses too much local data (0x",
                     hex(local_bytes_ + size), " bytes, 0x", hex(max_local), " max)"));
   }
-  kernel_.local.push_back({std::string(v.name), local_bytes_, size});
+  if (function_ == nullptr) kernel_.local.push_back({std::string(v.name), local_bytes_, size});
   local_bytes_ += size;
   if (!scopes_.declare(v.name, s)) fail(v.at, text("Duplicate definition of '", v.name, "'"));
 }

@@ -1,4 +1,6 @@
 // Control flow, barriers, fences, and what the lanes of a warp do together.
+#include <bit>
+
 #include "emulator/decode/decoder.hpp"
 #include "emulator/text.hpp"
 #include "emulator/watch/order.hpp"
@@ -34,26 +36,52 @@ void decode_ret(Decoder& d) {
   d.emit_return();
 }
 
-/// call (results), name, (arguments); either list may be absent.
+/// call (results), name, (arguments), prototype; either list may be absent, and a prototype stands
+/// where a register names the function.
 void decode_call(Decoder& d) {
   d.expect_operands(1, 4);
   d.modifiers().take("uni");
   std::size_t k = 0;
-  std::vector<Operand> results, arguments;
-  if (d.operand(0).kind == Operand::Kind::list) results = d.operand(k++).parts;
+  Decoder::Call call;
+  if (d.operand(0).kind == Operand::Kind::list) call.results = d.operand(k++).parts;
   if (k >= d.operand_count() || d.operand(k).kind != Operand::Kind::name) d.mismatch();
-  const Operand& name = d.operand(k++);
-  if (k < d.operand_count()) {
-    if (d.operand(k).kind != Operand::Kind::list) d.unsupported("indirect form");
-    arguments = d.operand(k++).parts;
+  call.target = &d.operand(k++);
+  if (k < d.operand_count() && d.operand(k).kind == Operand::Kind::list)
+    call.arguments = d.operand(k++).parts;
+  if (k < d.operand_count()) call.prototype = &d.operand(k++);
+  if (k != d.operand_count()) d.mismatch();
+  d.emit_call(call);
+}
+
+/// alloca d, size{, alignment}
+void decode_alloca(Decoder& d) {
+  const Type t = d.type();
+  if (t != Type::u64 && t != Type::u32) d.mismatch();
+  d.expect_operands(2, 3);
+  std::uint64_t align = 8;
+  if (d.operand_count() == 3) {
+    const Operand& o = d.operand(2);
+    if (o.kind != Operand::Kind::integer || !std::has_single_bit(o.bits) || o.bits > 4096)
+      d.fail(o.at, "Alignment must be a power of two up to 4096");
+    align = o.bits;
   }
-  if (k != d.operand_count()) d.unsupported("indirect form");
-  const ast::Function* f = d.function(name.name);
-  if (f == nullptr) d.fail(name.at, text("Unknown function '", name.name, "'"));
-  if (!f->defined)
-    d.fail(name.at,
-           text("Unsupported by the emulator: call of '", name.name, "', which has no body"));
-  d.inline_call(*f, results, arguments);
+  Instruction& i = d.emit(nullptr, {d.result(d.operand(0), t), d.top()},
+                          {d.source(d.operand(1), t)}, Kind::allocate);
+  i.imm = static_cast<std::int64_t>(align);
+  i.aux = t == Type::u64 ? 1 : 0;
+}
+
+/// stacksave d; stackrestore a
+void decode_stack(Decoder& d, bool restores) {
+  const Type t = d.type();
+  if (t != Type::u64 && t != Type::u32) d.mismatch();
+  d.expect_operands(1);
+  const Type wide = Type::u64;
+  const Handler convert =
+      handlers().convert({restores ? wide : t, restores ? t : wide, FloatMode(Rounding::none)});
+  Instruction& i = restores ? d.emit(convert, {d.top()}, {d.source(d.operand(0), t)})
+                            : d.emit(convert, {d.result(d.operand(0), t)}, {d.top()});
+  i.imm = -1;
 }
 
 /// The barrier number and the thread count of a bar instruction, operands `first` and up.
@@ -267,6 +295,9 @@ bool decode_control(Decoder& d, std::string_view op) {
   if (op == "exit") return decode_nothing(d, Kind::exit), true;
   if (op == "trap") return decode_nothing(d, Kind::trap), true;
   if (op == "call") return decode_call(d), true;
+  if (op == "alloca") return decode_alloca(d), true;
+  if (op == "stacksave") return decode_stack(d, false), true;
+  if (op == "stackrestore") return decode_stack(d, true), true;
   if (op == "bar") return decode_bar(d, false), true;
   if (op == "barrier") return decode_bar(d, true), true;
   if (op == "membar" || op == "fence") return decode_fence(d), true;

@@ -59,7 +59,7 @@ FloatMode conversion_mode(Decoder& d) {
   };
   constexpr Named all[] = {{"rn", Rounding::rn},   {"rz", Rounding::rz},   {"rm", Rounding::rm},
                            {"rp", Rounding::rp},   {"rni", Rounding::rni}, {"rzi", Rounding::rzi},
-                           {"rmi", Rounding::rmi}, {"rpi", Rounding::rpi}};
+                           {"rmi", Rounding::rmi}, {"rpi", Rounding::rpi}, {"rna", Rounding::rna}};
   FloatMode mode;
   mode.rounding = Rounding::none;
   for (const Named& n : all) {
@@ -115,7 +115,18 @@ bool holds_all(Type to, Type from) {
   return isa::is_signed(to) == isa::is_signed(from) ? spare >= 0 : isa::is_signed(to) && spare > 0;
 }
 
+void decode_cvt_tf32(Decoder& d) {
+  const Type from = d.type();
+  d.expect_operands(2);
+  const FloatMode mode = conversion_mode(d);
+  if (from != Type::f32 || mode.sat || mode.ftz) d.mismatch();
+  d.emit(handlers().convert_tf32(mode), {d.result(d.operand(0), Type::b32)},
+         {d.source(d.operand(1), from)});
+}
+
 void decode_cvt(Decoder& d) {
+  if (d.modifiers().take("tf32")) return decode_cvt_tf32(d);
+  if (d.modifiers().take("pack")) return decode_cvt_pack(d);
   const Type to = d.type();
   if (to == Type::f16x2 || to == Type::bf16x2) return decode_cvt_pair(d, to);
   const Type from = d.type();

@@ -1,4 +1,6 @@
 // Logic, shifts, comparison and selection.
+#include <array>
+
 #include "emulator/decode/decoder.hpp"
 #include "emulator/text.hpp"
 
@@ -160,8 +162,47 @@ void emit_comparison(Decoder& d, Comparison c, Type t, std::string_view combine,
   if (no != sink_slot) d.emit(handlers().move(Move::copy, 1, 1), {no}, {second});
 }
 
+bool is_pair(Type t) { return t == Type::f16x2 || t == Type::bf16x2; }
+Type half_of(Type t) { return t == Type::f16x2 ? Type::f16 : Type::bf16; }
+
+/// The halves of a packed operand, the lower first.
+std::array<Slot, 2> halves(Decoder& d, const ast::Operand& o, Type t) {
+  const std::array<Slot, 2> parts{d.temporary(Type::b16), d.temporary(Type::b16)};
+  d.emit(handlers().move(Move::unpack, 32, 2), {parts[0], parts[1]}, {d.source(o, t)});
+  return parts;
+}
+
+/// Compares operands 1 and 2 half by half, into predicates of the lower and the upper one.
+std::array<Slot, 2> compare_halves(Decoder& d, Type t, std::string_view combine) {
+  const Comparison c = comparison(d, t);
+  const bool ftz = d.modifiers().take("ftz");
+  if (ftz && t != Type::f16x2) d.mismatch();
+  const auto a = halves(d, d.operand(1), t), b = halves(d, d.operand(2), t);
+  std::array<Slot, 2> result{};
+  for (std::size_t k = 0; k < 2; ++k) {
+    result[k] = d.temporary(Type::pred);
+    d.emit(handlers().setp(c, half_of(t), ftz), {result[k]}, {a[k], b[k]});
+    if (combine.empty()) continue;
+    const BitOp op = combine == "and" ? BitOp::and_ : combine == "or" ? BitOp::or_ : BitOp::xor_;
+    d.emit(handlers().bit(op, Type::pred), {result[k]}, {result[k], d.predicate(d.operand(3))});
+  }
+  return result;
+}
+
+/// setp p|q: of the lower and the upper half.
+void decode_setp_pair(Decoder& d, Type t) {
+  const std::string_view combine = d.modifiers().take_one({"and", "or", "xor"});
+  d.expect_operands(combine.empty() ? 3 : 4);
+  const ast::Operand& to = d.operand(0);
+  if (to.kind != ast::Operand::Kind::pair) d.mismatch();
+  const auto p = compare_halves(d, t, combine);
+  for (std::size_t k = 0; k < 2; ++k)
+    d.emit(handlers().move(Move::copy, 1, 1), {d.result(to.parts[k], Type::pred)}, {p[k]});
+}
+
 void decode_setp(Decoder& d) {
   const Type t = d.type();
+  if (is_pair(t)) return decode_setp_pair(d, t);
   const Comparison c = comparison(d, t);
   const std::string_view combine = d.modifiers().take_one({"and", "or", "xor"});
   d.expect_operands(combine.empty() ? 3 : 4);
@@ -175,17 +216,48 @@ void decode_setp(Decoder& d) {
   }
 }
 
-/// set.CmpOp.dtype.stype: all ones, or 1.0f.
+/// What a comparison that holds yields in a type.
+std::uint32_t truth(Type t) {
+  switch (t) {
+    case Type::f32: return 0x3f800000u;
+    case Type::f16:
+    case Type::f16x2: return 0x3c00u;
+    case Type::bf16:
+    case Type::bf16x2: return 0x3f80u;
+    case Type::u16:
+    case Type::s16: return 0xffffu;
+    default: return 0xffffffffu;
+  }
+}
+
+void decode_set_pair(Decoder& d, Type to, Type t) {
+  const std::string_view combine = d.modifiers().take_one({"and", "or", "xor"});
+  d.expect_operands(combine.empty() ? 3 : 4);
+  if (to != t && to != Type::u32 && to != Type::s32) d.mismatch();
+  const auto p = compare_halves(d, t, combine);
+  const Slot one = d.constant(32, truth(to) & 0xffffu);
+  const std::array<Slot, 2> parts{d.temporary(Type::b16), d.temporary(Type::b16)};
+  for (std::size_t k = 0; k < 2; ++k) {
+    d.emit(handlers().select(Type::b16), {parts[k]}, {one, zero_slot, p[k]}).definedness =
+        Definedness::select;
+  }
+  d.emit(handlers().move(Move::pack, 32, 2), {d.result(d.operand(0), to)}, {parts[0], parts[1]});
+}
+
+/// set.CmpOp.dtype.stype: all ones, or 1.0.
 void decode_set(Decoder& d) {
   const Type to = d.type();
   const Type t = d.type();
+  if (is_pair(t)) return decode_set_pair(d, to, t);
   const Comparison c = comparison(d, t);
   const std::string_view combine = d.modifiers().take_one({"and", "or", "xor"});
   d.expect_operands(combine.empty() ? 3 : 4);
-  if (to != Type::u32 && to != Type::s32 && to != Type::f32) d.mismatch();
+  const bool from_half = t == Type::f16 || t == Type::bf16;
+  const bool word = to == Type::u32 || to == Type::s32 || (to == Type::f32 && !from_half);
+  if (!word && !(from_half && (to == t || to == Type::u16 || to == Type::s16))) d.mismatch();
   const Slot p = d.temporary(Type::pred);
   emit_comparison(d, c, t, combine, p, sink_slot);
-  const Slot one = d.constant(32, to == Type::f32 ? 0x3f800000u : 0xffffffffu);
+  const Slot one = d.constant(32, truth(to));
   d.emit(handlers().select(to), {d.result(d.operand(0), to)}, {one, zero_slot, p}).definedness =
       Definedness::select;
 }

@@ -122,7 +122,7 @@ Instruction& Decoder::emit(Handler handler, std::initializer_list<Slot> results,
   kernel_.code.push_back(i);
   kernel_.origins.push_back({current_->at.line, current_->phase});
   // An access to memory counts where it is made, anything else at its first part.
-  const bool counts_here = traits_.bytes == 0 || kind == Kind::memory;
+  const bool counts_here = traits_.bytes == 0 || kind == Kind::memory || kind == Kind::copy;
   kernel_.traits.push_back(counts_here ? traits_ : InstructionTraits{});
   if (counts_here) traits_.what = InstructionClass::none;
   return kernel_.code.back();
@@ -132,9 +132,15 @@ void Decoder::run(const ast::Function& entry) {
   try {
     scopes_.open();
     declare_params(entry);
-    return_label_ = 0;
-    label_places_.assign(1, -1);
     decode_body(entry);
+    static const ast::Instruction end{};
+    current_ = &end;
+    traits_ = {};
+    guarded_ = false;
+    emit(nullptr, {}, {}, Kind::exit);
+    if (kernel_.code.size() > 1) kernel_.origins.back() = kernel_.origins[kernel_.code.size() - 2];
+    kernel_.info.local_bytes = frame_bytes();
+    decode_functions();
     finish();
   } catch (const SyntaxError& e) {
     diagnostics_.error(e.at, e.message);
@@ -173,7 +179,6 @@ void Decoder::open_scope() {
 }
 
 void Decoder::decode_body(const ast::Function& f) {
-  call_stack_.push_back(&f);
   declare_labels(f);
   open_scope();
   for (const ast::Statement& s : f.body) {
@@ -185,7 +190,6 @@ void Decoder::decode_body(const ast::Function& f) {
     }
   }
   scopes_.close();
-  call_stack_.pop_back();
 }
 
 void Decoder::decode_statement(const ast::Statement& s) {
@@ -200,6 +204,14 @@ void Decoder::decode_statement(const ast::Statement& s) {
     if (symbol != nullptr && symbol->kind == Symbol::Kind::label) {
       label_places_[symbol->label] = static_cast<std::int64_t>(kernel_.code.size());
     }
+    return;
+  }
+  if (const auto* p = std::get_if<ast::Prototype>(&s)) {
+    Symbol symbol;
+    symbol.kind = Symbol::Kind::prototype;
+    symbol.prototype = p;
+    if (!scopes_.declare(p->name, symbol))
+      fail(p->at, text("Duplicate definition of '", p->name, "'"));
     return;
   }
   const auto& targets = std::get<ast::BranchTargets>(s);
@@ -240,7 +252,7 @@ void Decoder::decode_guarded(const ast::Instruction& i) {
   modifiers_ = &modifiers;
   const bool known = decode_arithmetic(*this, i.opcode) || decode_logic(*this, i.opcode) ||
                      decode_data(*this, i.opcode) || decode_memory(*this, i.opcode) ||
-                     decode_control(*this, i.opcode);
+                     decode_control(*this, i.opcode) || decode_video(*this, i.opcode);
   modifiers_ = nullptr;
   if (!known) fail(i.at, text("Unknown instruction '", i.opcode, "'"));
   if (!modifiers.left().empty()) {
@@ -290,11 +302,18 @@ void Decoder::emit_table_branch(const ast::BranchTargets& targets, Slot index) {
 }
 
 void Decoder::emit_return() {
-  if (call_stack_.size() <= 1) {
+  if (function_ == nullptr) {
     emit(nullptr, {}, {}, Kind::exit);
-  } else {
-    emit_branch(return_label_);
+    return;
   }
+  const Layout places = layout({&function_->params, &function_->results});
+  for (std::size_t k = 0; k < function_->results.size(); ++k) {
+    const ast::Variable& formal = function_->results[k];
+    if (formal.space != ast::Space::reg) continue;
+    const Symbol* r = scopes_.find(formal.name);
+    if (r != nullptr) move_register(formal, places.results[k], frame(), r->slot, true);
+  }
+  emit(nullptr, {}, {}, Kind::ret);
 }
 
 std::uint32_t Decoder::label(const ast::Operand& o) {
@@ -332,13 +351,6 @@ void Decoder::number_accesses() {
 
 void Decoder::finish() {
   if (diagnostics_.failed()) return;
-  static const ast::Instruction end{};
-  current_ = &end;
-  traits_ = {};
-  guarded_ = false;
-  emit(nullptr, {}, {}, Kind::exit);
-  kernel_.origins.back() =
-      kernel_.code.size() > 1 ? kernel_.origins[kernel_.code.size() - 2] : Origin{};
   const auto place = [&](std::uint32_t id) {
     return static_cast<std::uint32_t>(label_places_[id] < 0 ? 0 : label_places_[id]);
   };
@@ -356,7 +368,6 @@ void Decoder::finish() {
     c.value += kernel_.dynamic_shared_offset;
   }
   kernel_.info.static_shared_bytes = static_shared_;
-  kernel_.info.local_bytes = round_up(local_bytes_, 16);
   set_reconvergence(kernel_);
 }
 

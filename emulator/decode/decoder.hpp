@@ -51,7 +51,13 @@ struct ModuleContext {
   Module* module = nullptr;
   std::map<std::string_view, Symbol> variables;
   std::map<std::string_view, const ast::Function*> functions;
+  /// Functions with a body whose address is taken somewhere, by their index in Module::functions.
+  std::map<std::string_view, std::uint32_t> pointed_to;
+  std::uint64_t stack_align = 16;  ///< what every local variable of every function can do with
 };
+
+/// Finds the functions whose addresses are taken.
+void find_function_pointers(ModuleContext& context);
 
 class Decoder {
  public:
@@ -114,9 +120,18 @@ class Decoder {
   Kernel& kernel() { return kernel_; }
   void emit_return();
   void emit_table_branch(const ast::BranchTargets& targets, Slot index);
-  void inline_call(const ast::Function& callee, const std::vector<ast::Operand>& results,
-                   const std::vector<ast::Operand>& arguments);
   const ast::Function* function(std::string_view name) const;
+
+  /// The parts of a call instruction; a list may be empty.
+  struct Call {
+    std::vector<ast::Operand> results, arguments;
+    const ast::Operand* target = nullptr;     ///< a function's name, or a register
+    const ast::Operand* prototype = nullptr;  ///< of an indirect call
+  };
+  void emit_call(const Call& call);
+  /// Where the frame of the running function, and free local memory, begin.
+  Slot frame();
+  Slot top();
 
  private:
   struct Fixup {
@@ -143,7 +158,32 @@ class Decoder {
   void decode_guarded(const ast::Instruction& i);
   void number_accesses();
   void finish();
-  void copy_argument(Slot to, Slot from, isa::Type t);
+
+  // Calls (call.cpp).
+  struct Interface {
+    const std::vector<ast::Variable>* params;
+    const std::vector<ast::Variable>* results;
+  };
+  struct Layout {
+    std::vector<std::uint64_t> params, results;  ///< offsets into the callee's frame
+    std::uint64_t param_bytes = 0, bytes = 0;
+    std::string spelled;  ///< equal where the interfaces agree
+  };
+  static Layout layout(const Interface& f);
+  Interface interface_of(const Call& call, const ast::Function* callee);
+  std::uint32_t interface_index(const std::string& spelled);
+  int callee_index(const ast::Function& f);
+  void pass(const Call& call, const Interface& f, const Layout& places, CallSite& site);
+  void collect(const Call& call, const Interface& f, const Layout& places, CallSite& site);
+  FrameCopy frame_copy(const ast::Variable& formal, const ast::Operand& actual,
+                       std::uint64_t offset);
+  void move_register(const ast::Variable& formal, std::uint64_t offset, Slot base, Slot value,
+                     bool to_memory);
+  void decode_functions();
+  void decode_function(std::size_t index);
+  void declare_formals(const ast::Function& f, const Layout& places);
+  std::uint64_t frame_bytes() const { return round_up(local_bytes_, context_.stack_align); }
+
   Slot constant_operand(const ast::Operand& o, isa::Type t);
   std::optional<Slot> special_operand(const ast::Operand& o, isa::Type t);
   void emit_fixup(std::uint32_t label);
@@ -172,8 +212,11 @@ class Decoder {
   std::vector<Fixup> fixups_;
   std::vector<TableFixup> table_fixups_;
 
-  std::vector<const ast::Function*> call_stack_;
-  std::uint32_t return_label_ = 0;
+  const ast::Function* function_ = nullptr;  ///< being decoded; null: the entry
+  int function_index_ = CallSite::indirect;  ///< in Kernel::callees
+  std::vector<const ast::Function*> callees_;
+  std::map<const ast::Function*, int> callee_indices_;
+  std::map<std::string, std::uint32_t> interface_indices_;
   std::uint32_t hint_ = 0;
   std::uint64_t static_shared_ = 0, local_bytes_ = 0, extern_shared_align_ = 1;
 };
@@ -187,6 +230,10 @@ bool decode_logic(Decoder& d, std::string_view opcode);
 bool decode_data(Decoder& d, std::string_view opcode);
 bool decode_memory(Decoder& d, std::string_view opcode);
 bool decode_control(Decoder& d, std::string_view opcode);
+bool decode_video(Decoder& d, std::string_view opcode);
+
+/// cvt.pack
+void decode_cvt_pack(Decoder& d);
 
 /// What the operand types of an instruction of type `t` may be declared as.
 bool compatible(isa::Type declared, isa::Type t);

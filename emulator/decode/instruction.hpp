@@ -40,6 +40,9 @@ enum class Kind : std::uint8_t {
   barrier,       ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
   sleep,         ///< nanosleep: s[0] nanoseconds
   uniform,       ///< checks that s[0], of `imm` bits, is the same in the threads of level `aux`
+  call,          ///< Kernel::calls[aux]; the function that s[0] points to where that names none
+  ret,           ///< from a function
+  allocate,      ///< d[0] = s[0] bytes of the thread's stack, aligned to `imm`
 };
 
 /// How the defined lanes of the results follow from those of the sources.

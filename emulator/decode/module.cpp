@@ -80,8 +80,9 @@ class ModuleBuilder {
   void run() {
     for (const std::string_view p : ast_.phases) out_.phases.emplace_back(p);
     for (const ast::Variable& v : ast_.variables) declare(v);
-    for (const ast::Variable& v : ast_.variables) initialise(v);
     for (const ast::Function& f : ast_.functions) declare(f);
+    find_function_pointers(context_);
+    for (const ast::Variable& v : ast_.variables) initialise(v);
     for (const ast::Function& f : ast_.functions) {
       if (!f.entry || !f.defined || diagnostics_.full()) continue;
       decode(f);
@@ -123,6 +124,12 @@ class ModuleBuilder {
       InitialBytes b{value.index * static_cast<std::uint64_t>(bytes), bytes,
                      initial_pattern(value, v.type), -1};
       if (!value.symbol.empty()) {
+        const auto pointed = context_.pointed_to.find(value.symbol);
+        if (pointed != context_.pointed_to.end() && bytes == 8) {
+          b.value += function_window + function_step * pointed->second;
+          initial.values.push_back(b);
+          continue;
+        }
         const auto symbol = context_.variables.find(value.symbol);
         if (symbol == context_.variables.end() || symbol->second.variable < 0 || bytes != 8) {
           diagnostics_.error(value.at, text("Invalid initial value '", value.symbol, "'"));

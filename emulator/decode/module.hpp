@@ -33,6 +33,10 @@ enum class Special : std::uint8_t {
   smid,
   nsmid,
   gridid,
+  stack_frame,
+  stack_top,
+  workspace_low,  ///< of a cooperative grid's own memory, which its barriers use
+  workspace_high,
   lanemask_eq,
   lanemask_lt,
   lanemask_le,
@@ -70,6 +74,40 @@ struct NamedRange {
   std::uint64_t offset = 0, size = 0;
 };
 
+/// A named register's place.
+struct RegisterSlot {
+  Slot slot = 0;
+  int bits = 32;  ///< 1, 32 or 64
+};
+
+/// A function that a kernel can call. Its frame in local memory begins with its parameters, then
+/// its results.
+struct Callee {
+  std::string name;
+  std::uint32_t entry = 0;
+  std::uint64_t frame_bytes = 0;  ///< a multiple of Kernel::stack_align
+  std::uint64_t param_bytes = 0;  ///< of its parameters alone
+  std::uint32_t interface = 0;    ///< index into Kernel::interfaces
+  std::vector<RegisterSlot> registers;
+};
+
+/// What the emulator itself does where a program calls a function of the device's runtime.
+enum class Builtin : std::uint8_t { none, vprintf, malloc, free, assertfail };
+
+/// Bytes between a caller's frame and a callee's.
+struct FrameCopy {
+  std::uint64_t caller = 0, callee = 0, bytes = 0;
+};
+
+struct CallSite {
+  static constexpr int indirect = -1;
+  int callee = indirect;        ///< index into Kernel::callees
+  int caller = indirect;        ///< likewise; `indirect`: the entry
+  std::uint32_t interface = 0;  ///< that an indirect callee must have
+  Builtin builtin = Builtin::none;
+  std::vector<FrameCopy> arguments, results;
+};
+
 struct Kernel {
   EntryInfo info;
   std::vector<Instruction> code;                   ///< closed by an exit
@@ -85,7 +123,22 @@ struct Kernel {
   std::vector<SpecialSlot> specials;
   std::uint64_t dynamic_shared_offset = 0;
   std::vector<NamedRange> shared, local;
+
+  // Calls.
+  std::vector<Callee> callees;
+  std::vector<CallSite> calls;
+  std::vector<std::string> interfaces;
+  std::vector<int> callee_of_function;  ///< by index into Module::functions; -1: never called here
+  Slot frame = 0, top = 0;              ///< 64 bits: where the frame, and free local memory, begin
+  std::uint64_t stack_align = 16;
+  std::uint64_t entry_frame_bytes = 0;
+  std::uint64_t outgoing_bytes = 0;  ///< the most that any call passes
 };
+
+/// Where pointers to functions lie: the n-th of Module::functions at `function_window + n *
+/// function_step`.
+inline constexpr std::uint64_t function_window = 0x0400'0000'0000'0000;
+inline constexpr std::uint64_t function_step = 16;
 
 /// A number or an address in a variable's initial value.
 struct InitialBytes {
@@ -105,6 +158,7 @@ struct Module {
   std::vector<std::string> phases;      ///< phases[0] is empty: no phase
   std::vector<VariableInfo> variables;
   std::vector<ModuleVariable> initial;  ///< of `variables`
+  std::vector<std::string> functions;   ///< those that can be pointed to
   std::vector<Kernel> kernels;
   Machine machine;
 };

@@ -37,6 +37,8 @@ constexpr NamedSpecial specials[] = {
     {"%smid", Special::smid, 32},
     {"%nsmid", Special::nsmid, 32},
     {"%gridid", Special::gridid, 64},
+    {"%envreg1", Special::workspace_high, 32},
+    {"%envreg2", Special::workspace_low, 32},
     {"%lanemask_eq", Special::lanemask_eq, 32},
     {"%lanemask_lt", Special::lanemask_lt, 32},
     {"%lanemask_le", Special::lanemask_le, 32},
@@ -68,6 +70,10 @@ constexpr NamedClock clocks[] = {
     {"%clock64", Move::clock64, 64},        {"%globaltimer", Move::clock64, 64},
     {"%globaltimer_lo", Move::clock32, 32}, {"%globaltimer_hi", Move::clock_hi, 32},
 };
+
+bool is_wide(Special s) {
+  return s == Special::gridid || s == Special::stack_frame || s == Special::stack_top;
+}
 
 std::uint64_t truncated(std::uint64_t v, int bits) {
   return bits >= 64 ? v : v & ((std::uint64_t{1} << bits) - 1);
@@ -118,7 +124,7 @@ Slot Decoder::constant(int bits, std::uint64_t value, int variable) {
 Slot Decoder::special(Special s) {
   const auto it = specials_.find(s);
   if (it != specials_.end()) return it->second;
-  const Slot slot = scopes_.allocate(s == Special::gridid ? Type::b64 : Type::b32);
+  const Slot slot = scopes_.allocate(is_wide(s) ? Type::b64 : Type::b32);
   specials_.emplace(s, slot);
   kernel_.specials.push_back({slot, s});
   return slot;
@@ -201,6 +207,11 @@ Slot Decoder::source(const Operand& o, Type t) {
     return address_constant(*v, o.offset, isa::bits(t));
   }
   if (const auto s = special_operand(o, t)) return *s;
+  const auto pointed = context_.pointed_to.find(o.name);
+  if (pointed != context_.pointed_to.end()) {
+    if (isa::is_float(t) || isa::bits(t) != 64 || o.offset != 0 || o.negated) mismatch();
+    return constant(64, function_window + function_step * pointed->second);
+  }
   fail(o.at, text("Unknown symbol '", o.name, "'"));
 }
 
@@ -228,6 +239,16 @@ Slot Decoder::result(const Operand& o, Type t) {
 }
 
 Slot Decoder::address_constant(const Symbol& v, std::int64_t offset, int bits) {
+  if (v.in_frame) {
+    const Slot sum = temporary(Type::b64);
+    emit(handlers().integer(IntegerOp::add, Type::u64), {sum},
+         {frame(), constant(64, v.offset + static_cast<std::uint64_t>(offset))});
+    if (bits == 64) return sum;
+    const Slot low = temporary(Type::b32);
+    emit(handlers().convert({Type::u32, Type::u64, FloatMode(Rounding::none)}), {low}, {sum}).imm =
+        -1;
+    return low;
+  }
   return constant(bits, v.offset + static_cast<std::uint64_t>(offset), v.variable);
 }
 
@@ -259,7 +280,12 @@ Decoder::Address Decoder::address(const Operand& o, AddressSpace space) {
                        current_->opcode, "'"));
   }
   a.space = v->space;
-  a.base = address_constant(*v, 0, 64);
+  if (v->in_frame) {
+    a.base = frame();
+    a.offset += static_cast<std::int64_t>(v->offset);
+  } else {
+    a.base = address_constant(*v, 0, 64);
+  }
   return a;
 }
 

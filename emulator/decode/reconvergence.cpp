@@ -26,7 +26,7 @@ class Graph {
  private:
   static bool ends_block(const Instruction& i) {
     return i.kind == Kind::branch || i.kind == Kind::branch_table || i.kind == Kind::exit ||
-           i.kind == Kind::trap;
+           i.kind == Kind::trap || i.kind == Kind::ret;
   }
 
   void find_blocks() {
@@ -59,7 +59,7 @@ class Graph {
       if (i.kind == Kind::branch_table) {
         for (const std::uint32_t target : kernel_.tables[i.aux]) link(b, block_of_[target]);
       }
-      if (i.kind == Kind::exit || i.kind == Kind::trap) link(b, exit());
+      if (i.kind == Kind::exit || i.kind == Kind::trap || i.kind == Kind::ret) link(b, exit());
       if (!ends_block(i) || i.guarded) link(b, b + 1);  // the last block has an unguarded exit
     }
   }

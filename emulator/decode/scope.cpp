@@ -4,12 +4,6 @@
 
 namespace ptxmill::emu {
 
-std::size_t Scopes::hide_all() {
-  const std::size_t before = visible_from_;
-  visible_from_ = scopes_.size();
-  return before;
-}
-
 Slot Scopes::allocate(isa::Type type) {
   const Slot s = next_slot_;
   next_slot_ += isa::bits(type) == 64 ? 2 : 1;
@@ -21,8 +15,10 @@ Symbol Scopes::make_register(isa::Type type, int width) {
   s.kind = Symbol::Kind::reg;
   s.type = type;
   s.width = width;
+  const int bits = type == isa::Type::pred ? 1 : isa::bits(type) == 64 ? 64 : 32;
   s.slot = allocate(type);
-  for (int i = 1; i < width; ++i) allocate(type);
+  registers_.push_back({s.slot, bits});
+  for (int i = 1; i < width; ++i) registers_.push_back({allocate(type), bits});
   return s;
 }
 
@@ -61,7 +57,7 @@ const Symbol* Scopes::find_in(Scope& scope, std::string_view name) {
 }
 
 const Symbol* Scopes::find(std::string_view name) {
-  for (std::size_t i = scopes_.size(); i > visible_from_; --i) {
+  for (std::size_t i = scopes_.size(); i > 0; --i) {
     if (const Symbol* s = find_in(scopes_[i - 1], name)) return s;
   }
   return nullptr;

@@ -5,9 +5,10 @@
 #include <map>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "emulator/decode/instruction.hpp"
+#include "emulator/decode/module.hpp"
 #include "emulator/lanes/handlers.hpp"
 #include "emulator/syntax/ast.hpp"
 #include "isa/types.hpp"
@@ -15,7 +16,7 @@
 namespace ptxmill::emu {
 
 struct Symbol {
-  enum class Kind : std::uint8_t { reg, variable, label, branch_targets };
+  enum class Kind : std::uint8_t { reg, variable, label, branch_targets, prototype };
   Kind kind = Kind::reg;
   isa::Type type = isa::Type::b32;
   // A register.
@@ -24,10 +25,13 @@ struct Symbol {
   // A variable: its space, and its offset there; a module variable by its index.
   AddressSpace space = AddressSpace::global;
   std::uint64_t offset = 0;
+  std::uint64_t size = 0;  ///< bytes, of a variable in local memory
+  bool in_frame = false;   ///< `offset` counts from the frame of the function, not of the entry
   int variable = -1;
   // A label, or a list of them.
   std::uint32_t label = 0;
   const ast::BranchTargets* targets = nullptr;
+  const ast::Prototype* prototype = nullptr;
 };
 
 /// Nested scopes of names. Registers get their slots when they are first used.
@@ -38,10 +42,6 @@ class Scopes {
 
   void open() { scopes_.emplace_back(); }
   void close() { scopes_.pop_back(); }
-  /// Hides the scopes below until `restore`: a function body does not see its caller's names.
-  std::size_t hide_all();
-  void restore(std::size_t hidden) { visible_from_ = hidden; }
-
   /// Declares a name in the innermost scope. False where that scope has it.
   bool declare(std::string_view name, const Symbol& symbol);
   /// Declares `.reg` names. False where the innermost scope has one of them.
@@ -50,6 +50,10 @@ class Scopes {
   /// Null where the name is not declared.
   const Symbol* find(std::string_view name);
   Slot allocate(isa::Type type);
+  /// A place of its own for a register that is declared under `declare`.
+  Slot allocate_register(isa::Type type) { return make_register(type, 1).slot; }
+  /// The named registers that took their places since the last call.
+  std::vector<RegisterSlot> take_registers() { return std::exchange(registers_, {}); }
 
  private:
   struct Range {
@@ -67,7 +71,7 @@ class Scopes {
 
   Slot& next_slot_;
   std::vector<Scope> scopes_;
-  std::size_t visible_from_ = 0;
+  std::vector<RegisterSlot> registers_;
 };
 
 }  // namespace ptxmill::emu

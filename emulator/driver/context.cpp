@@ -195,6 +195,27 @@ CUresult cuCtxSynchronize_v2(CUcontext context) {
   });
 }
 
+CUresult cuCtxSetLimit(CUlimit limit, std::size_t value) {
+  return enter(Call::cuCtxSetLimit, Needs::context, [&](Session& s) -> CUresult {
+    const auto k = static_cast<std::size_t>(limit);
+    if (k >= s.context->limits.size()) return CUDA_ERROR_UNSUPPORTED_LIMIT;
+    constexpr std::size_t largest_stack = 512 * 1024;
+    if (limit == CU_LIMIT_STACK_SIZE && value > largest_stack) return CUDA_ERROR_INVALID_VALUE;
+    s.context->limits[k] = value;
+    return CUDA_SUCCESS;
+  });
+}
+
+CUresult cuCtxGetLimit(std::size_t* value, CUlimit limit) {
+  return enter(Call::cuCtxGetLimit, Needs::context, [&](Session& s) -> CUresult {
+    const auto k = static_cast<std::size_t>(limit);
+    if (value == nullptr) return CUDA_ERROR_INVALID_VALUE;
+    if (k >= s.context->limits.size()) return CUDA_ERROR_UNSUPPORTED_LIMIT;
+    *value = s.context->limits[k];
+    return CUDA_SUCCESS;
+  });
+}
+
 CUresult cuCtxGetApiVersion(CUcontext context, unsigned* version) {
   return enter(Call::cuCtxGetApiVersion, Needs::initialised, [&](Session& s) -> CUresult {
     const auto found = context == nullptr ? s.context : s.driver.contexts.find(context);

@@ -37,6 +37,7 @@ CUresult result_of(Outcome outcome) {
     case Outcome::illegal_address: return CUDA_ERROR_ILLEGAL_ADDRESS;
     case Outcome::misaligned_address: return CUDA_ERROR_MISALIGNED_ADDRESS;
     case Outcome::launch_failed: return CUDA_ERROR_LAUNCH_FAILED;
+    case Outcome::assertion_failed: return CUDA_ERROR_ASSERT;
     case Outcome::launch_timeout: return CUDA_ERROR_LAUNCH_TIMEOUT;
   }
   return CUDA_ERROR_LAUNCH_FAILED;

@@ -1,6 +1,7 @@
 // What the handles of the API stand for.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -25,6 +26,8 @@ struct Context {
   unsigned flags = 0;
   bool primary = false;
   bool alive = false;
+  /// By CUlimit: remembered, no more. A thread's stack may have 512 KiB whatever is set.
+  std::array<std::size_t, 3> limits{1024, 1 << 20, 8 << 20};
   std::shared_ptr<Stream> legacy;                                 ///< the NULL stream
   std::map<std::thread::id, std::shared_ptr<Stream>> per_thread;  ///< CU_STREAM_PER_THREAD
   Moment past;                                                    ///< what has run in its streams

@@ -178,12 +178,22 @@ void integer_to_half(Warp& w, const Instruction& i, LaneMask m) {
   map1<To, From>(w, i, m, [](From v) { return round_to_half<To>(to_odd(v), toward_zero); });
 }
 
+template <class To, class From, bool up>
+void integer_to_half_directed(Warp& w, const Instruction& i, LaneMask m) {
+  map1<To, From>(w, i, m, [](From v) { return round_to_half_directed<To>(to_odd(v), up); });
+}
+
 template <class To, class From>
 Handler from_integer(FloatMode mode) {
   if constexpr (std::is_class_v<To>) {
     if (mode.sat || mode.relu) return nullptr;
-    if (mode.rounding == Rounding::rn) return integer_to_half<To, From, false>;
-    return mode.rounding == Rounding::rz ? integer_to_half<To, From, true> : nullptr;
+    switch (mode.rounding) {
+      case Rounding::rn: return integer_to_half<To, From, false>;
+      case Rounding::rz: return integer_to_half<To, From, true>;
+      case Rounding::rm: return integer_to_half_directed<To, From, false>;
+      case Rounding::rp: return integer_to_half_directed<To, From, true>;
+      default: return nullptr;
+    }
   } else {
     return mode.sat ? in_mode<integer_to_float<To, From, true>>(mode.rounding)
                     : in_mode<integer_to_float<To, From, false>>(mode.rounding);
@@ -253,6 +263,15 @@ void float_to_half(Warp& w, const Instruction& i, LaneMask m) {
   map1<H, From>(w, i, m, [=](From v) { return to_half<H, From, toward_zero, sat, relu>(v, ftz); });
 }
 
+template <class H, class From, bool up>
+void float_to_half_directed(Warp& w, const Instruction& i, LaneMask m) {
+  const bool ftz = (i.aux & flush) != 0;
+  map1<H, From>(w, i, m, [=](From v) {
+    const double d = widened(v, ftz);
+    return d == d ? round_to_half_directed<H>(d, up) : to_half<H, From, true, false, false>(v, ftz);
+  });
+}
+
 template <class H, Rounding r>
 void half_to_integral(Warp& w, const Instruction& i, LaneMask m) {
   map1<H, H>(w, i, m, [](H v) { return round_to_half<H>(integral<r>(widened(v, false))); });
@@ -274,6 +293,10 @@ template <class H, class From>
 Handler float_to_half(FloatMode mode) {
   if constexpr (std::is_same_v<H, From>) {
     if (const Handler h = half_to_integral<H>(mode)) return h;
+  }
+  if (!mode.sat && !mode.relu && !std::is_same_v<H, From>) {
+    if (mode.rounding == Rounding::rm) return float_to_half_directed<H, From, false>;
+    if (mode.rounding == Rounding::rp) return float_to_half_directed<H, From, true>;
   }
   // A conversion of a format to itself rounds nothing.
   const bool exact = std::is_same_v<H, From> && mode.rounding == Rounding::none;
@@ -377,6 +400,36 @@ Handler convert(const Conversion& c) {
     case Type::bf16: return to_type<BF16>(c.from, c.mode);
     case Type::f32: return to_type<float>(c.from, c.mode);
     case Type::f64: return to_type<double>(c.from, c.mode);
+    default: return nullptr;
+  }
+}
+
+namespace {
+
+/// Rounds to the 10 fraction bits of tf32.
+template <Rounding rounding, bool relu>
+void to_tf32(Warp& w, const Instruction& i, LaneMask m) {
+  map1<std::uint32_t, float>(w, i, m, [](float v) -> std::uint32_t {
+    if (v != v) return canonical_nan<float>;
+    if (relu && !(v > 0)) return 0;
+    const std::uint32_t b = bits_of(v);
+    if ((b & 0x7fffffffu) == infinity_bits<float>) return b;
+    const std::uint32_t half = rounding == Rounding::rna  ? 0x1000u
+                               : rounding == Rounding::rn ? 0xfffu + (b >> 13 & 1u)
+                                                          : 0u;
+    return (b + half) & ~0x1fffu;
+  });
+}
+
+}  // namespace
+
+Handler convert_tf32(FloatMode mode) {
+  switch (mode.rounding) {
+    case Rounding::rna: return mode.relu ? nullptr : to_tf32<Rounding::rna, false>;
+    case Rounding::rn:
+      return mode.relu ? to_tf32<Rounding::rn, true> : to_tf32<Rounding::rn, false>;
+    case Rounding::rz:
+      return mode.relu ? to_tf32<Rounding::rz, true> : to_tf32<Rounding::rz, false>;
     default: return nullptr;
   }
 }

@@ -77,8 +77,8 @@ struct HalfFormat<BF16> {
   static constexpr int fraction = 7, bias = 127;
 };
 
-/// Rounds a double to a 16-bit format: to nearest even, or toward zero.
-template <class H>
+/// Rounds a double to a 16-bit format: to nearest even, toward zero, or away from it.
+template <class H, bool may_grow = false>
 [[gnu::always_inline]] inline H round_to_half(double v, bool toward_zero = false) {
   using Format = HalfFormat<H>;
   const std::uint64_t b = bits_of(v);
@@ -97,7 +97,8 @@ template <class H>
   std::uint64_t kept = significand >> drop;
   const std::uint64_t rest = significand & ((std::uint64_t{1} << drop) - 1);
   const std::uint64_t half = std::uint64_t{1} << (drop - 1);
-  if (!toward_zero && (rest > half || (rest == half && (kept & 1) != 0))) ++kept;
+  const bool grows = may_grow ? rest != 0 : rest > half || (rest == half && (kept & 1) != 0);
+  if (!toward_zero && grows) ++kept;
   // The leading bit of a normal adds one to the exponent field, hence the -1.
   std::uint64_t r =
       kept + (exponent < 1 ? 0 : static_cast<std::uint64_t>(exponent - 1) << Format::fraction);
@@ -105,6 +106,13 @@ template <class H>
     r = toward_zero ? infinity_bits<H> - 1 : infinity_bits<H>;
   }
   return H{static_cast<std::uint16_t>(sign | r)};
+}
+
+/// Rounds a double to a 16-bit format downwards or upwards.
+template <class H>
+[[gnu::always_inline]] inline H round_to_half_directed(double v, bool up) {
+  const bool toward_zero = (bits_of(v) >> 63 != 0) == up;
+  return round_to_half<H, true>(v, toward_zero);
 }
 
 }  // namespace

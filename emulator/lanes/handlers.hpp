@@ -176,6 +176,48 @@ enum class WarpOp : std::uint8_t {
   no_operation,
 };
 
+enum class VideoOp : std::uint8_t {
+  add,
+  sub,
+  absdiff,
+  min,
+  max,
+  average,
+  compare,
+  shl_wrap,
+  shl_clamp,
+  shr_wrap,
+  shr_clamp,
+  mad,
+  dot2_low,
+  dot2_high,
+  pack,
+};
+enum class VideoSecond : std::uint8_t { none, add, min, max, merge };
+enum class VideoCompare : std::uint8_t { eq, ne, lt, le, gt, ge };
+enum class VideoPart : std::uint8_t { word, b0, b1, b2, b3, h0, h1 };
+
+/// A video instruction, as it stands in `Instruction::imm`.
+struct VideoForm {
+  VideoOp op = VideoOp::add;
+  VideoSecond second : 4 = VideoSecond::none;
+  VideoCompare compare : 4 = VideoCompare::eq;
+  VideoPart d_part : 4 = VideoPart::word;
+  VideoPart a_part : 4 = VideoPart::word;
+  VideoPart b_part : 4 = VideoPart::word;
+  bool d_signed : 1 = false;
+  bool a_signed : 1 = false;
+  bool b_signed : 1 = false;
+  bool sat : 1 = false;
+  bool plus_one : 1 = false;
+  bool negate_product : 1 = false;
+  bool negate_addend : 1 = false;
+  std::uint8_t scale = 0;     ///< of mad: bits to shift right by
+  std::uint8_t elements = 1;  ///< 2 or 4 of the packed ones; bits of each of pack's
+  std::uint8_t reserved = 0;
+};
+static_assert(sizeof(VideoForm) == 8);
+
 struct HandlerTable {
   Handler (*integer)(IntegerOp, isa::Type);
   /// `type` is that of the instruction; for moves and logic only its size matters.
@@ -201,6 +243,9 @@ struct HandlerTable {
   Handler (*is_space)();
   Handler (*shuffle)(ShuffleMode);
   Handler (*warp)(WarpOp, isa::Type);
+  Handler (*video)();
+  /// From f32 to tf32, in 32 bits.
+  Handler (*convert_tf32)(FloatMode);
 };
 
 /// The table for the host's processor.

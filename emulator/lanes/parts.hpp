@@ -24,6 +24,8 @@ Handler cvta();
 Handler is_space();
 Handler shuffle(ShuffleMode mode);
 Handler warp(WarpOp op, isa::Type type);
+Handler video();
+Handler convert_tf32(FloatMode mode);
 
 const HandlerTable& table();
 

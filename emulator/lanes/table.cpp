@@ -6,7 +6,7 @@ const HandlerTable& table() {
   static constexpr HandlerTable functions{
       integer,          bit,          floating, half,    setp,  select, test,
       convert,          convert_pair, move,     load,    store, atomic, copy_source,
-      copy_destination, cvta,         is_space, shuffle, warp};
+      copy_destination, cvta,         is_space, shuffle, warp,  video,  convert_tf32};
   return functions;
 }
 

@@ -37,7 +37,11 @@ std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp
     case Special::dynamic_smem_size: return grid.launch.dynamic_shared_bytes;
     case Special::total_smem_size: return static_cast<std::uint32_t>(grid.shared_bytes);
     case Special::one32: return 1;
+    case Special::workspace_low: return static_cast<std::uint32_t>(grid.workspace);
+    case Special::workspace_high: return static_cast<std::uint32_t>(grid.workspace >> 32);
     case Special::gridid:
+    case Special::stack_frame:
+    case Special::stack_top:
     case Special::zero32:
     case Special::zero64: return 0;
   }
@@ -60,8 +64,11 @@ void fill_constants(const Grid& grid, WarpState& w) {
 }
 
 void fill_special(const Grid& grid, const Cta& cta, WarpState& w, const SpecialSlot& s) {
-  if (s.special == Special::gridid) {
-    std::fill_n(w.lanes<std::uint64_t>(s.slot), lane_count, std::uint64_t{0});
+  if (s.special == Special::gridid || s.special == Special::stack_frame ||
+      s.special == Special::stack_top) {
+    const bool top = s.special == Special::stack_top;
+    std::fill_n(w.lanes<std::uint64_t>(s.slot), lane_count,
+                top ? grid.kernel.entry_frame_bytes : 0);
     return;
   }
   std::uint32_t* d = w.lanes<std::uint32_t>(s.slot);
@@ -126,6 +133,7 @@ void start_block(Grid& grid, Cta& cta) {
     for (const SpecialSlot& s : grid.kernel.specials) fill_special(grid, cta, w, s);
     const std::uint32_t threads =
         std::min(grid.block_threads - w.index * lane_count, std::uint32_t{lane_count});
+    if (grid.kernel.top != 0) reset_stack(grid, cta, w);
     start_warp(w, threads == lane_count ? all_lanes : (LaneMask{1} << threads) - 1);
   }
 }

@@ -6,7 +6,7 @@ namespace ptxmill::emu {
 namespace {
 
 std::uint32_t open_meeting(WarpState& w, std::uint32_t pc, std::uint32_t outer, LaneMask expected) {
-  const Meeting m{pc, outer, expected, 0, true, 0};
+  const Meeting m{pc, outer, expected, 0, true, 0, nowhere};
   for (std::uint32_t k = 1; k < w.meetings.size(); ++k) {
     if (w.meetings[k].in_use) continue;
     w.meetings[k] = m;
@@ -28,7 +28,7 @@ bool close_if_complete(WarpState& w, std::uint32_t index) {
   m.in_use = false;
   if (m.expected == 0) return false;
   Split s;
-  s.pc = m.pc;
+  s.pc = m.resume != nowhere ? m.resume : m.pc;
   s.mask = m.expected;
   s.meeting = m.outer;
   w.splits.push_back(s);
@@ -42,7 +42,7 @@ void start_warp(WarpState& w, LaneMask lanes) {
   w.alive = lanes;
   w.splits.assign(1, Split{});
   w.splits[0].mask = lanes;
-  w.meetings.assign(1, Meeting{nowhere, 0, lanes, 0, true, 0});
+  w.meetings.assign(1, Meeting{nowhere, 0, lanes, 0, true, 0, nowhere});
   w.current = 0;
   w.misused_barrier = false;
   w.notes_passed.clear();
@@ -87,7 +87,7 @@ void release_impatient(WarpState& w) {
     Meeting& m = w.meetings[k];
     if (!m.in_use || m.arrived == 0 || w.ran - m.last_arrival < patience) continue;
     Split s;
-    s.pc = m.pc;
+    s.pc = m.resume != nowhere ? m.resume : m.pc;
     s.mask = m.arrived;
     s.meeting = m.outer;
     m.expected &= ~m.arrived;
@@ -141,6 +141,40 @@ bool choose_split(WarpState& w) {
     }
   }
   return false;
+}
+
+std::uint32_t enter_call(WarpState& w, std::uint32_t target, std::uint32_t resume) {
+  const Split before = w.splits[w.current];
+  const std::uint32_t index = open_meeting(w, nowhere, before.meeting, before.mask);
+  w.meetings[index].resume = resume;
+  w.meetings[index].last_arrival = w.ran;
+  w.splits[w.current].meeting = index;
+  w.splits[w.current].pc = target;
+  return index;
+}
+
+std::uint32_t innermost_call(const WarpState& w) {
+  std::uint32_t index = w.splits[w.current].meeting;
+  while (index != 0 && w.meetings[index].resume == nowhere) index = w.meetings[index].outer;
+  return index;
+}
+
+void leave_call(WarpState& w, std::uint32_t call, LaneMask lanes, std::uint32_t next) {
+  Split& s = w.splits[w.current];
+  std::vector<std::uint32_t> passed;
+  for (std::uint32_t k = s.meeting; k != call; k = w.meetings[k].outer) {
+    w.meetings[k].expected &= ~lanes;
+    passed.push_back(k);
+  }
+  w.meetings[call].arrived |= lanes;
+  w.meetings[call].last_arrival = w.ran;
+  s.mask &= ~lanes;
+  s.pc = next;
+  if (s.mask == 0) remove_current(w);
+  const std::size_t kept = w.current;
+  for (const std::uint32_t k : passed) close_if_complete(w, k);
+  const bool resumed = close_if_complete(w, call);
+  if (!resumed) w.current = std::min(kept, w.splits.empty() ? 0 : w.splits.size() - 1);
 }
 
 }  // namespace ptxmill::emu

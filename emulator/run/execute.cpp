@@ -238,6 +238,20 @@ std::vector<LaneMask> defined_at_start(const Kernel& kernel) {
   return defined;
 }
 
+/// Zeroed memory for the barriers of a grid that asks for it. 0 where it does not.
+DeviceAddress place_workspace(const Kernel& kernel, GlobalMemory& memory) {
+  constexpr std::size_t bytes = 256;
+  const bool wanted =
+      std::any_of(kernel.specials.begin(), kernel.specials.end(), [](const SpecialSlot& s) {
+        return s.special == Special::workspace_low || s.special == Special::workspace_high;
+      });
+  const DeviceAddress at = wanted ? memory.allocate(bytes) : 0;
+  if (at == 0) return 0;
+  const auto a = memory.find(at, bytes);
+  std::memset(a->written.data(), 1, a->written.size());
+  return at;
+}
+
 }  // namespace
 
 ExecuteResult execute(const Program& program, const EntryInfo& entry, const Launch& launch,
@@ -278,7 +292,9 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
     return refuse("the module's variables are not placed");
   }
   grid.launch_number = memory.history.add_launch({nullptr, kernel, 0});
+  grid.workspace = launch.cooperative ? place_workspace(*kernel, memory) : 0;
   Launcher(grid).run();
+  if (grid.workspace != 0) memory.free(grid.workspace);
   if (own_variables) {
     for (const DeviceAddress a : grid.variables) memory.free(a);
   }

@@ -51,6 +51,16 @@ struct Meeting {
   LaneMask arrived = 0;
   bool in_use = false;
   std::uint64_t last_arrival = 0;  ///< the warp's `ran` then
+  /// Of a call, whose lanes arrive by returning: where they go on. `pc` is nowhere then.
+  std::uint32_t resume = nowhere;
+};
+
+/// What the lanes of a call find again when they return.
+struct CallFrame {
+  std::uint32_t site = 0;                ///< index into Kernel::calls
+  std::uint64_t frame[lane_count] = {};  ///< the caller's, for each lane
+  std::vector<std::byte> registers;      ///< the caller's, as in Callee::registers
+  std::vector<LaneMask> defined;
 };
 
 struct WarpState : Warp {
@@ -62,6 +72,12 @@ struct WarpState : Warp {
   std::map<std::uint32_t, std::uint32_t> notes_passed;  ///< by pc, for uniformity notes
   WarpOrder order;
   CopyQueue copies;
+
+  // Of kernels with calls: local memory that outgrew the block's, and the calls under way.
+  std::vector<std::byte> stack;
+  std::vector<std::uint8_t> stack_written;
+  std::vector<CallFrame> calls;  ///< by index into `meetings`
+  std::uint64_t saved_bytes = 0;
 
   bool finished() const { return alive == 0; }
 };
@@ -137,6 +153,8 @@ struct Grid {
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;
   int findings = 0;
+  DeviceAddress workspace = 0;                                       ///< of a cooperative launch
+  std::uint64_t heap_bytes = 0;                                      ///< that kernels allocated
   UniformValues uniform;                                             ///< of the grid
   std::set<std::pair<std::uint32_t, std::uint32_t>> reported_races;  ///< by the pcs
   std::uint32_t launch_number = 0;                                   ///< in the memory's history
@@ -191,6 +209,28 @@ void leave(WarpState& w, LaneMask lanes, std::uint32_t next);
 /// Makes a ready split current. False where there is none.
 bool choose_split(WarpState& w);
 
+/// Puts the current split at `target`, in a call that its lanes leave for `resume`. Returns the
+/// meeting where they gather.
+std::uint32_t enter_call(WarpState& w, std::uint32_t target, std::uint32_t resume);
+/// The call that the current split is in: a meeting. 0: none.
+std::uint32_t innermost_call(const WarpState& w);
+/// Lanes of the current split return from `call`; the others, if any, go on at `next`.
+void leave_call(WarpState& w, std::uint32_t call, LaneMask lanes, std::uint32_t next);
+
+// ---- call.cpp
+
+/// The current split calls a function.
+void call(Grid& grid, WarpState& w, const Instruction& i, LaneMask m);
+void return_from_call(Grid& grid, WarpState& w, const Instruction& i, LaneMask m);
+void allocate_on_stack(Grid& grid, WarpState& w, const Instruction& i, LaneMask m);
+/// A fresh stack, for a block that starts.
+void reset_stack(const Grid& grid, Cta& cta, WarpState& w);
+
+// ---- builtin.cpp
+
+/// Does what a function of the device's runtime does, for the lanes of `m`.
+void run_builtin(Grid& grid, WarpState& w, const CallSite& site, LaneMask m);
+
 // ---- synchronise.cpp
 
 /// Runs a warp_sync or warp_barrier instruction of the current split, or makes it wait.
@@ -213,8 +253,9 @@ void check_uniform(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, Lan
 // ---- observe.cpp
 
 /// The warp is about to run the instruction at `pc`: `mask` are the lanes that are there, `active`
-/// those that its guard lets through. Counts it, and shows its accesses to the launch's watch. Asked
-/// before the instruction runs, since a load may overwrite the register that holds its address.
+/// those that its guard lets through. Counts it, and shows its accesses to the launch's watch.
+/// Asked before the instruction runs, since a load may overwrite the register that holds its
+/// address.
 void observe(Grid& grid, Warp& w, std::uint32_t pc, LaneMask mask, LaneMask active);
 
 // ---- interpreter.cpp

@@ -198,6 +198,9 @@ class Runner {
         if (checked) check_uniform(grid_, cta_, w_, i, m);
         return;
       case Kind::branch_table: return branch_table<checked>(i, m);
+      case Kind::call: return call(grid_, w_, i, m);
+      case Kind::ret: return return_from_call(grid_, w_, i, m);
+      case Kind::allocate: return allocate_on_stack(grid_, w_, i, m);
       default: return;
     }
   }

@@ -91,7 +91,8 @@ void observe(Grid& grid, Warp& w, std::uint32_t pc, LaneMask mask, LaneMask acti
     counts->lanes += static_cast<std::uint64_t>(std::popcount(active));
     if (i.kind == Kind::branch && active != 0 && active != mask) ++counts->divergent;
   }
-  if (i.kind != Kind::memory || active == 0 || traits.bytes == 0) return;
+  const bool accesses = i.kind == Kind::memory || i.kind == Kind::copy;
+  if (!accesses || active == 0 || traits.bytes == 0) return;
   Addresses addresses;
   if (!addresses_of(w, i, addresses)) return;
   const Places places = places_of(addresses, active);

@@ -101,8 +101,17 @@ struct BranchTargets {
   std::vector<Operand> labels;
 };
 
+/// `name: .callprototype (results) _ (params);`, or `name: .calltargets f, g;`
+struct Prototype {
+  Position at;
+  std::string_view name;
+  std::vector<Variable> params;
+  std::vector<Variable> results;
+  std::vector<Operand> targets;  ///< of .calltargets
+};
+
 using Statement = std::variant<Instruction, Label, ScopeOpen, ScopeClose, Register, Variable,
-                               BranchTargets, Uniform>;
+                               BranchTargets, Prototype, Uniform>;
 
 struct Function {
   Position at;

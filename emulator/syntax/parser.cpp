@@ -241,11 +241,26 @@ class ModuleParser {
       f.body.emplace_back(std::move(targets));
       return;
     }
-    if (at_word(in_, {".callprototype", ".calltargets"})) {
-      while (!in_.accept(";")) skip_one();
-      return;
-    }
+    if (at_word(in_, {".callprototype", ".calltargets"})) return prototype(f, t);
     f.body.emplace_back(ast::Label{t.at, t.text});
+  }
+
+  void prototype(ast::Function& f, const Token& name) {
+    ast::Prototype p;
+    p.at = name.at;
+    p.name = name.text;
+    if (in_.next().is(".calltargets")) {
+      do {
+        p.targets.push_back(parse_operand(in_));
+      } while (in_.accept(","));
+    } else {
+      if (in_.at("(")) p.results = parameters();
+      in_.identifier();
+      if (in_.at("(")) p.params = parameters();
+      in_.accept(".noreturn");
+    }
+    in_.expect(";");
+    f.body.emplace_back(std::move(p));
   }
 
   Cursor in_;

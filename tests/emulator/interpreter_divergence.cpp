@@ -129,15 +129,34 @@ TEST_CASE("a call is made for the lanes that make it, and returns from every dep
   for (std::uint32_t i = 0; i < 32; ++i) CHECK(v[i] == (i % 2 == 0 ? 0 : i > 10 ? 1000 : i * i));
 }
 
-TEST_CASE("recursion is refused, and so is a function without a body") {
+TEST_CASE("recursion without an end overflows the stack; a function without a body is refused") {
   const std::string head = ".version 8.0\n.target sm_80\n.address_size 64\n";
-  check_contains(
-      refusal(head +
-              ".func f()\n{\ncall f, ();\nret;\n}\n.visible .entry k()\n{\ncall f, ();\nret;\n}\n"),
-      {"recursive call of 'f'"});
+  Device device(head +
+                ".func f()\n{\n.local .b32 x;\ncall f, ();\nret;\n}\n.visible .entry k()\n{\n"
+                "call f, ();\nret;\n}\n");
+  const ExecuteResult r = device.run({});
+  CHECK(r.outcome == Outcome::illegal_address);
+  check_contains(r.report, {"stack overflow", "line 7"});
   check_contains(
       refusal(head + ".extern .func f();\n.visible .entry k()\n{\ncall f, ();\nret;\n}\n"),
-      {"line 7; error", "no body"});
+      {"line 7; error", "Unresolved extern function 'f'"});
+}
+
+TEST_CASE("each lane of a recursion has registers, local memory and a way back of its own") {
+  // Counts down from its lane's number, keeping something of each level in a register, in local
+  // memory and in a predicate.
+  const std::string sum =
+      ".func (.param .b32 out) sum(.param .b32 n)\n{\n.reg .b32 %n, %m, %r, %s;\n.reg .pred %odd, "
+      "%end;\n.local .b32 kept;\nld.param.b32 %n, [n];\nsetp.eq.u32 %end, %n, 0;\nmov.b32 %r, 0;\n"
+      "@%end bra DONE;\nst.local.b32 [kept], %n;\nand.b32 %m, %n, 1;\nsetp.eq.u32 %odd, %m, 1;\n"
+      "sub.u32 %m, %n, 1;\n{\n.param .b32 a;\n.param .b32 b;\nst.param.b32 [a], %m;\n"
+      "call (b), sum, (a);\nld.param.b32 %r, [b];\n}\n@%odd add.u32 %r, %r, 1000;\n"
+      "ld.local.b32 %s, [kept];\nadd.u32 %r, %r, %s;\nDONE:\nst.param.b32 [out], %r;\nret;\n}\n";
+  const auto v = per_thread(
+      ".param .b32 a;\n.param .b32 b;\nst.param.b32 [a], %t;\ncall (b), sum, (a);\n"
+      "ld.param.b32 %r, [b];",
+      32, sum);
+  for (std::uint32_t i = 0; i < 32; ++i) CHECK(v[i] == i * (i + 1) / 2 + (i + 1) / 2 * 1000);
 }
 
 TEST_CASE("lanes of one warp can wait for one another") {
