@@ -231,7 +231,7 @@ void Decoder::decode_guarded(const ast::Instruction& i) {
   modifiers_ = &modifiers;
   const bool known = decode_arithmetic(*this, i.opcode) || decode_logic(*this, i.opcode) ||
                      decode_data(*this, i.opcode) || decode_memory(*this, i.opcode) ||
-                     decode_control(*this, i.opcode);
+                     decode_control(*this, i.opcode) || decode_matrix(*this, i.opcode);
   modifiers_ = nullptr;
   if (!known) fail(i.at, text("Unknown instruction '", i.opcode, "'"));
   if (!modifiers.left().empty()) {

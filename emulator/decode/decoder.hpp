@@ -185,6 +185,7 @@ bool decode_logic(Decoder& d, std::string_view opcode);
 bool decode_data(Decoder& d, std::string_view opcode);
 bool decode_memory(Decoder& d, std::string_view opcode);
 bool decode_control(Decoder& d, std::string_view opcode);
+bool decode_matrix(Decoder& d, std::string_view opcode);
 
 /// What the operand types of an instruction of type `t` may be declared as.
 bool compatible(isa::Type declared, isa::Type t);

@@ -22,6 +22,8 @@ Handler cvta();
 Handler is_space();
 Handler shuffle(ShuffleMode mode);
 Handler warp(WarpOp op, isa::Type type);
+Handler multiply(const MatrixMultiply& product);
+Handler matrix_move(MatrixMove kind, int count, bool transposed);
 
 const HandlerTable& table();
 

@@ -3,9 +3,9 @@
 namespace ptxmill::emu::PTXMILL_HOST_ISA {
 
 const HandlerTable& table() {
-  static constexpr HandlerTable functions{integer, bit,     floating,     half,    setp, select,
-                                          test,    convert, convert_pair, move,    load, store,
-                                          atomic,  cvta,    is_space,     shuffle, warp};
+  static constexpr HandlerTable functions{
+      integer, bit,   floating, half, setp,     select,  test, convert,  convert_pair, move,
+      load,    store, atomic,   cvta, is_space, shuffle, warp, multiply, matrix_move};
   return functions;
 }
 

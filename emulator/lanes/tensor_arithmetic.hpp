@@ -1,0 +1,194 @@
+// Sums of products as tensor cores compute them. Internal to each translation unit, as lanes.hpp.
+//
+// A tensor core does not round product by product. It takes a block of exact products and the
+// accumulator, shifts each to the largest exponent among them, drops what falls below a fixed
+// number of fraction bits, adds the rest exactly, and rounds once. docs/emulator.md says how the
+// numbers below were found.
+#pragma once
+
+#include <algorithm>
+
+#include "emulator/lanes/floats.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+/// A 19-bit float in the upper bits of a word.
+struct TF32 {
+  std::uint32_t bits;
+};
+
+/// Where a format's fields lie in its word.
+template <class T>
+struct TensorFormat;
+template <>
+struct TensorFormat<F16> {
+  static constexpr int fraction = 10, exponent = 5, dropped = 0;
+};
+template <>
+struct TensorFormat<BF16> {
+  static constexpr int fraction = 7, exponent = 8, dropped = 0;
+};
+template <>
+struct TensorFormat<TF32> {
+  static constexpr int fraction = 10, exponent = 8, dropped = 13;
+};
+template <>
+struct TensorFormat<float> {
+  static constexpr int fraction = 23, exponent = 8, dropped = 0;
+};
+
+/// How many products a block has, and how many fraction bits an aligned term keeps.
+template <class T>
+struct TensorSum {
+  static constexpr int block = std::is_same_v<T, TF32> ? 8 : 16;
+  static constexpr int fraction = 25;
+};
+
+/// The exponent of a zero: below every other, so that it is never the largest.
+inline constexpr std::int32_t zero_exponent = -0x4000;
+
+/// A number as significand * 2^(exponent - fraction). Infinities and NaN appear as zeros.
+struct Parts {
+  std::int32_t significand;
+  std::int32_t exponent;
+};
+
+template <class T>
+[[gnu::always_inline]] inline Parts take_apart(std::uint32_t word) {
+  using Format = TensorFormat<T>;
+  constexpr std::uint32_t ones = (1u << Format::exponent) - 1;
+  constexpr std::int32_t bias = (1 << (Format::exponent - 1)) - 1;
+  const std::uint32_t pattern = word >> Format::dropped;
+  const std::uint32_t field = pattern >> Format::fraction & ones;
+  const std::uint32_t leading = field != 0 ? 1u << Format::fraction : 0u;
+  std::uint32_t magnitude = leading | (pattern & ((1u << Format::fraction) - 1));
+  magnitude = field == ones ? 0 : magnitude;
+  const std::uint32_t sign = 0u - (pattern >> (Format::fraction + Format::exponent) & 1u);
+  const std::int32_t exponent = static_cast<std::int32_t>(field) - bias + (field == 0 ? 1 : 0);
+  return {static_cast<std::int32_t>((magnitude ^ sign) - sign),
+          magnitude == 0 ? zero_exponent : exponent};
+}
+
+template <class T>
+[[gnu::always_inline]] inline bool is_special(std::uint32_t word) {
+  using Format = TensorFormat<T>;
+  constexpr std::uint32_t ones = (1u << Format::exponent) - 1;
+  return (word >> (Format::dropped + Format::fraction) & ones) == ones;
+}
+
+/// As a number of a wider range; a NaN stays one.
+template <class T>
+[[gnu::always_inline]] inline double wide_value(std::uint32_t word) {
+  if constexpr (std::is_same_v<T, TF32>) {
+    return unpack<float>(word & 0xffffe000u);
+  } else if constexpr (std::is_same_v<T, float>) {
+    return unpack<float>(word);
+  } else {
+    return to_float(unpack<T>(word));
+  }
+}
+
+/// A double rounded to f32 toward zero.
+[[gnu::always_inline]] inline std::uint32_t toward_zero(double v) {
+  const float nearest = static_cast<float>(v);
+  const std::uint32_t b = bits_of(nearest);
+  const double magnitude = unpack<double>(bits_of(v) & ~sign_of<double>);
+  const bool above = static_cast<double>(unpack<float>(b & 0x7fffffffu)) > magnitude;
+  return b - (above ? 1u : 0u);
+}
+
+inline constexpr int side_by_side = 8;    ///< columns that are computed together
+inline constexpr int most_products = 16;  ///< in a row of a product
+
+/// Eight columns of one side of the product, by rows.
+struct Columns {
+  alignas(32) std::int32_t significand[side_by_side];
+  alignas(32) std::int32_t exponent[side_by_side];
+};
+
+/// total[n] = c[n] + a[0] b[0][n] + ... of one block, in units of 2^(largest[n] - fraction).
+template <class T>
+[[gnu::always_inline]] inline void add_block(const Parts* a, const Columns* b, int count,
+                                             const Columns& c, int c_fraction, std::int64_t* total,
+                                             std::int32_t* largest) {
+  constexpr int fraction = TensorSum<T>::fraction;
+  constexpr int up = fraction - 2 * TensorFormat<T>::fraction;
+  const int c_up = fraction - c_fraction;
+  for (int n = 0; n < side_by_side; ++n) largest[n] = c.exponent[n];
+  for (int k = 0; k < count; ++k) {
+    for (int n = 0; n < side_by_side; ++n)
+      largest[n] = std::max(largest[n], a[k].exponent + b[k].exponent[n]);
+  }
+  const auto shifted = [](std::int32_t v, int left, std::int32_t right) {
+    const std::int64_t sign = v >> 31;
+    const auto magnitude = static_cast<std::uint64_t>((v ^ sign) - sign) << left;
+    const std::int32_t by = std::min(right, 63);
+    return (static_cast<std::int64_t>(magnitude >> by) ^ sign) - sign;
+  };
+  for (int n = 0; n < side_by_side; ++n)
+    total[n] = shifted(c.significand[n], c_up, largest[n] - c.exponent[n]);
+  for (int k = 0; k < count; ++k) {
+    for (int n = 0; n < side_by_side; ++n) {
+      total[n] += shifted(a[k].significand * b[k].significand[n], up,
+                          largest[n] - a[k].exponent - b[k].exponent[n]);
+    }
+  }
+}
+
+/// An exact sum as a double.
+[[gnu::always_inline]] inline double scaled(std::int64_t total, std::int32_t exponent) {
+  const std::int32_t field = std::max(exponent, -1000) + 1023;
+  return static_cast<double>(total) * unpack<double>(static_cast<std::uint64_t>(field) << 52);
+}
+
+/// Eight columns of a row of a * b + c, finite. C and D are float or F16.
+template <class T, class C, class D>
+void multiply_row(const Parts* a, const Columns* b, int count, const Columns& c, std::uint32_t* d) {
+  constexpr int block = TensorSum<T>::block;
+  Columns sum = c;
+  int fraction = TensorFormat<C>::fraction;
+  for (int k = 0; k < count; k += block) {
+    alignas(64) std::int64_t total[side_by_side];
+    alignas(32) std::int32_t largest[side_by_side];
+    add_block<T>(a + k, b + k, std::min(block, count - k), sum, fraction, total, largest);
+    const bool last = k + block >= count;
+    for (int n = 0; n < side_by_side; ++n) {
+      const double v = scaled(total[n], largest[n] - TensorSum<T>::fraction);
+      if (last && std::is_same_v<D, F16>) {
+        d[n] = round_to_half<F16>(v).bits;
+      } else {
+        d[n] = toward_zero(v);
+      }
+    }
+    if (last) return;
+    fraction = TensorFormat<float>::fraction;
+    for (int n = 0; n < side_by_side; ++n) {
+      const Parts p = take_apart<float>(d[n]);
+      sum.significand[n] = p.significand;
+      sum.exponent[n] = p.exponent;
+    }
+  }
+}
+
+/// What a sum with an infinity or NaN among its terms is; 0 where it has none.
+template <class T, class C, class D>
+std::uint32_t special_sum(const std::uint32_t* a, const std::uint32_t* b, int b_stride, int count,
+                          std::uint32_t c) {
+  constexpr auto nan = static_cast<std::uint32_t>(canonical_nan<D>);
+  constexpr auto infinity = static_cast<std::uint32_t>(infinity_bits<D>);
+  double sum = is_special<C>(c) ? wide_value<C>(c) : 0;
+  bool special = is_special<C>(c);
+  for (int k = 0; k < count; ++k) {
+    const std::uint32_t x = a[k], y = b[k * b_stride];
+    if (!is_special<T>(x) && !is_special<T>(y)) continue;
+    sum += wide_value<T>(x) * wide_value<T>(y);
+    special = true;
+  }
+  if (!special) return 0;
+  if (is_nan(sum)) return nan;
+  return sum < 0 ? infinity | static_cast<std::uint32_t>(sign_of<D>) : infinity;
+}
+
+}  // namespace
+}  // namespace ptxmill::emu
