@@ -89,13 +89,13 @@ template <class T>
   }
 }
 
-/// A double rounded to f32 toward zero.
+/// A double rounded to f32 toward zero, but to an infinity from 2^128 on.
 [[gnu::always_inline]] inline std::uint32_t toward_zero(double v) {
   const float nearest = static_cast<float>(v);
   const std::uint32_t b = bits_of(nearest);
   const double magnitude = unpack<double>(bits_of(v) & ~sign_of<double>);
   const bool above = static_cast<double>(unpack<float>(b & 0x7fffffffu)) > magnitude;
-  return b - (above ? 1u : 0u);
+  return b - (above && magnitude < 0x1p128 ? 1u : 0u);
 }
 
 inline constexpr int side_by_side = 8;    ///< columns that are computed together

@@ -2,9 +2,12 @@
 // compares the bits.
 //
 //   compare_hardware [--filter TEXT] [--table FILE] [--markdown FILE] [--record FILE] [--raw FILE]
-//                    [--hardware LIBRARY] [--emulator LIBRARY]
+//                    [--hardware LIBRARY] [--emulator LIBRARY] [--count CASES]
+//   compare_hardware --recorded FILE [--filter TEXT] [--emulator LIBRARY] [--count CASES]
 //
-// Exits with 1 where something differs beyond its bound, 3 where there is no GPU.
+// --record leaves a number for the results of each form, with which --recorded compares the
+// emulator where there is no GPU. --count bounds the cases of a form. Exits with 1 where something
+// differs beyond its bound, 3 where there is no GPU.
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -20,7 +23,7 @@ namespace {
 using namespace ptxmill::test;
 
 struct Options {
-  std::string filter, table, markdown, record, raw;
+  std::string filter, table, markdown, record, recorded, raw, count;
   std::string hardware = "libcuda.so.1";
   std::string emulator = emulator_path();
 };
@@ -34,9 +37,9 @@ struct Group {
 Options parse(int count, char** words) {
   Options o;
   const std::pair<std::string_view, std::string*> named[] = {
-      {"--filter", &o.filter},    {"--table", &o.table}, {"--markdown", &o.markdown},
-      {"--record", &o.record},    {"--raw", &o.raw},     {"--hardware", &o.hardware},
-      {"--emulator", &o.emulator}};
+      {"--filter", &o.filter}, {"--table", &o.table},       {"--markdown", &o.markdown},
+      {"--record", &o.record}, {"--raw", &o.raw},           {"--recorded", &o.recorded},
+      {"--count", &o.count},   {"--hardware", &o.hardware}, {"--emulator", &o.emulator}};
   for (int i = 1; i < count; i += 2) {
     std::string* to = nullptr;
     for (const auto& [name, value] : named)
@@ -101,7 +104,36 @@ std::string markdown(const std::string& device, const std::map<std::string, Grou
   return text;
 }
 
+std::vector<Form> chosen_forms(const Options& o) {
+  std::vector<Form> chosen;
+  const std::size_t most = o.count.empty() ? usual_count : std::stoul(o.count);
+  for (Form& f : all_forms()) {
+    if ((f.group + " " + f.name).find(o.filter) == std::string::npos) continue;
+    f.count = std::min(f.count, most);
+    chosen.push_back(std::move(f));
+  }
+  return chosen;
+}
+
+/// Holds the emulator against what hardware left behind.
+int check_recorded(const Options& o) {
+  const Recorded recorded = read_recorded(o.recorded);
+  const DriverLibrary emulator(o.emulator);
+  int bad = 0;
+  for (const Form& f : chosen_forms(o)) {
+    const auto it = recorded.digests.find(f.group + " " + f.name);
+    if (!f.bound.exact() || it == recorded.digests.end()) continue;
+    const Outcome e = run_form(emulator, f, operands_of(f));
+    if (e.error.empty() && digest(f, e.results) == it->second) continue;
+    ++bad;
+    std::cout << f.group << ": " << f.name << " " << e.error << "\n";
+  }
+  std::cout << bad << " forms differ\n";
+  return bad == 0 ? 0 : 1;
+}
+
 int run(const Options& o) {
+  if (!o.recorded.empty()) return check_recorded(o);
   const DriverLibrary hardware(o.hardware), emulator(o.emulator);
   for (const auto* d : {&hardware, &emulator}) {
     if (d->ready()) continue;
@@ -111,13 +143,13 @@ int run(const Options& o) {
   std::cout << hardware.describe() << "\n";
   std::ofstream table, raw;
   if (!o.table.empty()) table.open(o.table);
+  table << std::unitbuf;  // what there is survives a crash
   if (!o.raw.empty()) raw.open(o.raw, std::ios::binary);
   Recorded recorded;
   recorded.device = hardware.describe();
   std::map<std::string, Group> groups;
   std::size_t bad = 0;
-  for (const Form& f : all_forms()) {
-    if ((f.group + " " + f.name).find(o.filter) == std::string::npos) continue;
+  for (const Form& f : chosen_forms(o)) {
     const auto operands = operands_of(f);
     const Outcome h = run_form(hardware, f, operands), e = run_form(emulator, f, operands);
     const Verdict v = compare(f, operands, h, e);

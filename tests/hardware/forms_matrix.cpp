@@ -118,9 +118,10 @@ struct Fragment {
   std::size_t registers;
 };
 
-std::vector<std::uint64_t> draw_product(const std::vector<Fragment>& fragments, Random& random) {
+std::vector<std::uint64_t> draw_product(const std::vector<Fragment>& fragments, std::size_t count,
+                                        Random& random) {
   std::vector<std::uint64_t> words;
-  for (std::size_t p = 0; p < products; ++p) {
+  for (std::size_t p = 0; p < count; ++p) {
     const auto kind = static_cast<Kind>(p % static_cast<std::size_t>(Kind::count));
     for (int lane = 0; lane < 32; ++lane) {
       for (std::size_t f = 0; f < fragments.size(); ++f) {
@@ -162,8 +163,8 @@ Form product_form(int m, int n, int k, const Element& a, const Element& b, const
   }
   Form form = plain_form("matrix products", name, name + operands + ";", from, to);
   form.count = products * 32;
-  form.operands = [fragments](const Form&, Random& random) {
-    return draw_product(fragments, random);
+  form.operands = [fragments](const Form& f, Random& random) {
+    return draw_product(fragments, f.count / 32, random);
   };
   return form;
 }
