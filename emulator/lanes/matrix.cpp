@@ -252,8 +252,9 @@ void multiply_doubles(Warp& w, const Instruction& i, LaneMask mask) {
           for (int column = 0; column < p.n; ++column) {
             double sum = unpack<double>(c[row * p.n + column]);
             for (int k = 0; k < count; ++k) {
-              sum = __builtin_fma(unpack<double>(a[row * count + k]),
-                                  unpack<double>(b[k * p.n + column]), sum);
+              const auto x = unpack<double>(a[row * count + k]);
+              const auto y = unpack<double>(b[k * p.n + column]);
+              sum = with_last_nan(__builtin_fma(x, y, sum), x, y, sum);
             }
             d[row * p.n + column] = bits_of(sum);
           }

@@ -31,11 +31,18 @@ struct Adder {
   static Type held(Type t) { return isa::bits(t) == 8 ? Type::b16 : t; }
 };
 
+/// Whether values of `from` may lie outside of `to`, where .sat has a meaning.
+bool narrows(Type to, Type from) {
+  if (isa::is_signed(from) && !isa::is_signed(to)) return true;
+  const int same_sign = isa::is_signed(to) == isa::is_signed(from) ? 0 : 1;
+  return isa::bits(to) < isa::bits(from) + same_sign;
+}
+
 void between_integers(const Adder& add) {
   for (const Type to : integers) {
     for (const Type from : integers) {
       add("", to, from);
-      add(".sat", to, from);
+      if (narrows(to, from)) add(".sat", to, from);
     }
   }
 }

@@ -77,7 +77,7 @@ void bits(const Adder& add) {
   }
   for (const Type t : {Type::b16, Type::b32, Type::b64})
     add(fmt::format("cnot.{}", isa::spelling(t)), {t}, t);
-  add.code("fns.b32", "and.b32 %a1, %a1, 31;\nfns.b32 %d0, %a0, %a1, %a2;",
+  add.code("fns.b32", "and.b32 %a1, %a1, 31;\nshr.s32 %a2, %a2, 26;\nfns.b32 %d0, %a0, %a1, %a2;",
            {Type::b32, Type::b32, Type::s32}, {Type::b32});
   for (const char* op : {"or", "and"}) {
     add.code(fmt::format("lop3.{}.b32", op),
