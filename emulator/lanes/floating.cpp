@@ -77,12 +77,15 @@ template <bool want_max, bool nan_wins, bool absolute, class T>
   return huge ? large : a / b;
 }
 
-/// sin or, a quarter later, cos, of an angle that is first turned into a number of turns, rounded
+/// sin or, a quarter later, cos, of an angle that is first turned into a number of turns, cut
 /// to f32: that is why large angles are far from the mathematical value.
 template <int quarter>
 float quarter_wave(float angle) {
-  const float turns = flushed(angle * 0x1.45f306p-3f);
-  if (!(__builtin_fabsf(turns) <= 3.4028235e38f)) return unpack<float>(canonical_nan<float>);
+  if (!(__builtin_fabsf(angle) <= 3.4028235e38f)) return unpack<float>(canonical_nan<float>);
+  const double exact = static_cast<double>(angle) * 0x1.45f306p-3;
+  const auto nearest = static_cast<float>(exact);
+  const bool above = std::fabs(static_cast<double>(nearest)) > std::fabs(exact);
+  const float turns = flushed(unpack<float>(bits_of(nearest) - (above ? 1 : 0)));
   const double quarters = 4 * std::fabs(static_cast<double>(turns));
   const double whole = std::floor(quarters);
   const double rest = (quarters - whole) * (std::acos(-1.0) / 2);

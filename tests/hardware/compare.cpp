@@ -75,7 +75,8 @@ Distance distance(Type t, const Bound& bound, std::uint64_t hardware, std::uint6
   if (std::isinf(h) || std::isinf(e)) {
     d.beyond = std::signbit(h) != std::signbit(e) || d.units > 4;
   } else {
-    d.beyond = std::fabs(h - e) > bound.relative * std::fabs(e) + bound.absolute;
+    // Where results are subnormal, no bound is less than one unit.
+    d.beyond = d.units > 1 && std::fabs(h - e) > bound.relative * std::fabs(e) + bound.absolute;
   }
   return d;
 }
