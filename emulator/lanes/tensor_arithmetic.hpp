@@ -101,45 +101,53 @@ template <class T>
 inline constexpr int side_by_side = 8;    ///< columns that are computed together
 inline constexpr int most_products = 16;  ///< in a row of a product
 
-/// Eight columns of one side of the product, by rows.
+/// One 32-bit number for each of the columns that are computed together.
+using Eight [[gnu::vector_size(4 * side_by_side)]] = std::int32_t;
+using EightUnsigned [[gnu::vector_size(4 * side_by_side)]] = std::uint32_t;
+
+/// Eight columns of one row of a factor.
 struct Columns {
-  alignas(32) std::int32_t significand[side_by_side];
-  alignas(32) std::int32_t exponent[side_by_side];
+  Eight significand;
+  Eight exponent;
 };
 
-/// total[n] = c[n] + a[0] b[0][n] + ... of one block, in units of 2^(largest[n] - fraction).
-template <class T>
-[[gnu::always_inline]] inline void add_block(const Parts* a, const Columns* b, int count,
-                                             const Columns& c, int c_fraction, std::int64_t* total,
-                                             std::int32_t* largest) {
-  constexpr int fraction = TensorSum<T>::fraction;
-  constexpr int up = fraction - 2 * TensorFormat<T>::fraction;
-  const int c_up = fraction - c_fraction;
-  for (int n = 0; n < side_by_side; ++n) largest[n] = c.exponent[n];
-  for (int k = 0; k < count; ++k) {
-    for (int n = 0; n < side_by_side; ++n)
-      largest[n] = std::max(largest[n], a[k].exponent + b[k].exponent[n]);
-  }
-  const auto shifted = [](std::int32_t v, int left, std::int32_t right) {
-    const std::int64_t sign = v >> 31;
-    const auto magnitude = static_cast<std::uint64_t>((v ^ sign) - sign) << left;
-    const std::int32_t by = std::min(right, 63);
-    return (static_cast<std::int64_t>(magnitude >> by) ^ sign) - sign;
-  };
-  for (int n = 0; n < side_by_side; ++n)
-    total[n] = shifted(c.significand[n], c_up, largest[n] - c.exponent[n]);
-  for (int k = 0; k < count; ++k) {
-    for (int n = 0; n < side_by_side; ++n) {
-      total[n] += shifted(a[k].significand * b[k].significand[n], up,
-                          largest[n] - a[k].exponent - b[k].exponent[n]);
-    }
-  }
+/// 2^exponent. The exponent is out of range only where the sum is of nothing but zeros.
+[[gnu::always_inline]] inline double power_of_two(std::int32_t exponent) {
+  const std::int32_t field = (exponent > -1000 ? exponent : -1000) + 1023;
+  return unpack<double>(static_cast<std::uint64_t>(static_cast<std::uint32_t>(field)) << 52);
 }
 
-/// An exact sum as a double.
-[[gnu::always_inline]] inline double scaled(std::int64_t total, std::int32_t exponent) {
-  const std::int32_t field = std::max(exponent, -1000) + 1023;
-  return static_cast<double>(total) * unpack<double>(static_cast<std::uint64_t>(field) << 52);
+/// sum[n] = c[n] + a[0] b[0][n] + ... of one block, exact but for what alignment drops.
+template <class T>
+[[gnu::always_inline]] inline void add_block(const Parts* a, const Columns* b, int count,
+                                             const Columns& c, int c_fraction, double* sum) {
+  constexpr int fraction = TensorSum<T>::fraction;
+  constexpr int up = fraction - 2 * TensorFormat<T>::fraction;
+  Eight largest = c.exponent;
+  for (int k = 0; k < count; ++k) {
+    const Eight e = a[k].exponent + b[k].exponent;
+    largest = e > largest ? e : largest;
+  }
+  // Adds a significand shifted left, then right, its magnitude cut.
+  const auto add = [](const Eight& v, int left, const Eight& right, Eight& to) {
+    const Eight sign = v >> 31;
+    const auto magnitude = reinterpret_cast<EightUnsigned>((v ^ sign) - sign) << left;
+    const Eight by = right < 31 ? right : Eight{} + 31;
+    const auto cut = reinterpret_cast<Eight>(magnitude >> reinterpret_cast<EightUnsigned>(by));
+    to += (cut ^ sign) - sign;
+  };
+  // An aligned term is below 2^27: eight and the accumulator fit in 32 bits.
+  static_assert(fraction <= 25 && TensorSum<T>::block <= 16);
+  Eight first{}, second{};
+  add(c.significand, fraction - c_fraction, largest - c.exponent, first);
+  for (int k = 0; k < count; ++k) {
+    add(a[k].significand * b[k].significand, up, largest - a[k].exponent - b[k].exponent,
+        k < 8 ? first : second);
+  }
+  for (int n = 0; n < side_by_side; ++n) {
+    sum[n] = (static_cast<double>(first[n]) + static_cast<double>(second[n])) *
+             power_of_two(largest[n] - fraction);
+  }
 }
 
 /// Eight columns of a row of a * b + c, finite. C and D are float or F16.
@@ -149,16 +157,14 @@ void multiply_row(const Parts* a, const Columns* b, int count, const Columns& c,
   Columns sum = c;
   int fraction = TensorFormat<C>::fraction;
   for (int k = 0; k < count; k += block) {
-    alignas(64) std::int64_t total[side_by_side];
-    alignas(32) std::int32_t largest[side_by_side];
-    add_block<T>(a + k, b + k, std::min(block, count - k), sum, fraction, total, largest);
+    alignas(64) double exact[side_by_side];
+    add_block<T>(a + k, b + k, count - k < block ? count - k : block, sum, fraction, exact);
     const bool last = k + block >= count;
     for (int n = 0; n < side_by_side; ++n) {
-      const double v = scaled(total[n], largest[n] - TensorSum<T>::fraction);
       if (last && std::is_same_v<D, F16>) {
-        d[n] = round_to_half<F16>(v).bits;
+        d[n] = round_to_half<F16>(exact[n]).bits;
       } else {
-        d[n] = toward_zero(v);
+        d[n] = toward_zero(exact[n]);
       }
     }
     if (last) return;
