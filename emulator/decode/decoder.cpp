@@ -252,7 +252,8 @@ void Decoder::decode_guarded(const ast::Instruction& i) {
   modifiers_ = &modifiers;
   const bool known = decode_arithmetic(*this, i.opcode) || decode_logic(*this, i.opcode) ||
                      decode_data(*this, i.opcode) || decode_memory(*this, i.opcode) ||
-                     decode_control(*this, i.opcode) || decode_video(*this, i.opcode);
+                     decode_control(*this, i.opcode) || decode_video(*this, i.opcode) ||
+                     decode_matrix(*this, i.opcode);
   modifiers_ = nullptr;
   if (!known) fail(i.at, text("Unknown instruction '", i.opcode, "'"));
   if (!modifiers.left().empty()) {
@@ -337,13 +338,18 @@ const ast::Function* Decoder::function(std::string_view name) const {
   return it == context_.functions.end() ? nullptr : it->second;
 }
 
+void Decoder::note_matrix_move() {
+  matrix_moves_.push_back(static_cast<std::uint32_t>(kernel_.code.size() - 1));
+}
+
 void Decoder::number_accesses() {
   constexpr std::uint32_t most = 0x7fff;
   kernel_.accesses.assign(1, 0);
   kernel_.access_numbers.assign(kernel_.code.size(), 0);
   for (std::uint32_t pc = 0; pc < kernel_.code.size(); ++pc) {
     const Instruction& i = kernel_.code[pc];
-    if (i.kind != Kind::memory && i.kind != Kind::copy) continue;
+    const bool moves_matrix = std::binary_search(matrix_moves_.begin(), matrix_moves_.end(), pc);
+    if (i.kind != Kind::memory && i.kind != Kind::copy && !moves_matrix) continue;
     if (kernel_.accesses.size() <= most) kernel_.accesses.push_back(pc);
     kernel_.access_numbers[pc] = static_cast<std::uint16_t>(kernel_.accesses.size() - 1);
   }

@@ -95,6 +95,9 @@ class Decoder {
   Slot temporary(isa::Type t);
   Slot carry();
 
+  /// Says that the instruction emitted last accesses memory although all lanes run it together.
+  void note_matrix_move();
+
   /// Appends an instruction under the current guard. A null handler is "unsupported".
   Instruction& emit(Handler handler, std::initializer_list<Slot> results,
                     std::initializer_list<Slot> sources, Kind kind = Kind::plain);
@@ -195,7 +198,8 @@ class Decoder {
 
   const ast::Instruction* current_ = nullptr;
   Modifiers* modifiers_ = nullptr;
-  InstructionTraits traits_;  ///< of the current instruction
+  std::vector<std::uint32_t> matrix_moves_;  ///< their places in the code
+  InstructionTraits traits_;                 ///< of the current instruction
   Slot guard_ = zero_slot;
   bool guarded_ = false, guard_negated_ = false;
 
@@ -230,6 +234,7 @@ bool decode_logic(Decoder& d, std::string_view opcode);
 bool decode_data(Decoder& d, std::string_view opcode);
 bool decode_memory(Decoder& d, std::string_view opcode);
 bool decode_control(Decoder& d, std::string_view opcode);
+bool decode_matrix(Decoder& d, std::string_view opcode);
 bool decode_video(Decoder& d, std::string_view opcode);
 
 /// cvt.pack

@@ -118,7 +118,8 @@ struct Kernel {
   std::vector<std::uint16_t> access_numbers;
   std::vector<InstructionTraits> traits;           ///< of `code`
   std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
-  Slot slots = first_free_slot;                    ///< how many slots a warp needs
+  std::vector<Slot> operands;  ///< of instructions with more than an Instruction holds, from `imm`
+  Slot slots = first_free_slot;  ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;
   std::vector<SpecialSlot> specials;
   std::uint64_t dynamic_shared_offset = 0;

@@ -54,7 +54,9 @@ T add(T a, T b, bool global) {
     // Global memory's adders flush subnormals; those of shared memory do not.
     return global ? canonical(flushed(flushed(a) + flushed(b))) : canonical(a + b);
   } else if constexpr (std::is_same_v<T, double>) {
-    return a + b;
+    // Global memory's adders hand on a NaN as it is.
+    if (global && (b != b || a != a)) return b != b ? b : a;
+    return with_last_nan(a + b, b, a);
   } else if constexpr (sizeof(T) == 2) {
     return add_halves(a, b);
   } else {

@@ -215,6 +215,14 @@ template <class To, class From, bool sat>
 void float_to_float(Warp& w, const Instruction& i, LaneMask m) {
   const bool ftz = (i.aux & flush) != 0;
   map1<To, From>(w, i, m, [=](From v) {
+    // What keeps or appends bits is a move, also of a NaN.
+    if constexpr (std::is_same_v<To, float> && !sat) {
+      if constexpr (std::is_same_v<From, float>) {
+        if (!ftz) return v;
+      } else if constexpr (std::is_same_v<From, BF16>) {
+        return to_float(v);
+      }
+    }
     const To r = flushed_if(static_cast<To>(widened(v, ftz)), ftz);
     // Between f32 and f64 the payload of a NaN stays, unless subnormals are flushed on the way in.
     constexpr bool keeps_nan = sizeof(From) >= 4 && sizeof(To) != sizeof(From);

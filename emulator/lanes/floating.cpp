@@ -59,7 +59,10 @@ template <bool want_max, bool nan_wins, bool absolute, class T>
   if constexpr (nan_wins) {
     r = b != b ? b : a != a ? a : r;
   } else {
-    r = b != b ? a : a != a ? b : r;
+    r = a != a ? b : b != b ? a : r;
+  }
+  if constexpr (std::is_same_v<T, double>) {
+    if (r != r) return quiet(r);
   }
   if (r != r) return canonical(r);
   return absolute ? unpack<T>(bits_of(r) | sign) : r;
@@ -72,6 +75,25 @@ template <bool want_max, bool nan_wins, bool absolute, class T>
   const bool infinite = __builtin_fabsf(a) > 3.4028235e38f;
   const float large = infinite || a != a ? unpack<float>(canonical_nan<float>) : zero;
   return huge ? large : a / b;
+}
+
+/// sin or, a quarter later, cos, of an angle that is first turned into a number of turns, cut
+/// to f32: that is why large angles are far from the mathematical value.
+template <int quarter>
+float quarter_wave(float angle) {
+  if (!(__builtin_fabsf(angle) <= 3.4028235e38f)) return unpack<float>(canonical_nan<float>);
+  const double exact = static_cast<double>(angle) * 0x1.45f306p-3;
+  const auto nearest = static_cast<float>(exact);
+  const bool above = std::fabs(static_cast<double>(nearest)) > std::fabs(exact);
+  const float turns = flushed(unpack<float>(bits_of(nearest) - (above ? 1 : 0)));
+  const double quarters = 4 * std::fabs(static_cast<double>(turns));
+  const double whole = std::floor(quarters);
+  const double rest = (quarters - whole) * (std::acos(-1.0) / 2);
+  const int which = static_cast<int>(std::fmod(whole, 4)) + quarter;
+  const double v = which % 2 == 0 ? std::sin(rest) : std::cos(rest);
+  const bool negative = (which & 2) != 0;
+  const bool odd = quarter == 0 && (bits_of(turns) & sign_of<float>) != 0;
+  return static_cast<float>(negative != odd ? -v : v);
 }
 
 template <class T, class M, T (*f)(T)>
@@ -122,18 +144,18 @@ Handler in_mode(Rounding r) {
 template <class T, bool ftz = false>
 struct Arithmetic {
   static constexpr T up = T{4294967296};
-  static T add(T a, T b) { return a + b; }
-  static T sub(T a, T b) { return a - b; }
+  static T add(T a, T b) { return with_last_nan(a + b, a, b); }
+  static T sub(T a, T b) { return with_last_nan(a - b, a, b); }
   static T mul(T a, T b) {
     if constexpr (ftz) return flushed_before_rounding(a * b, (a * up) * (b * up));
-    return a * b;
+    return with_last_nan(a * b, a, b);
   }
   static T fma(T a, T b, T c) {
     const T r = std::fma(a, b, c);
     if constexpr (ftz) {
       return flushed_before_rounding(r, std::fma(a * up, b * up, c * up * up));
     }
-    return r;
+    return with_last_nan(r, a, b, c);
   }
   static T div(T a, T b) {
     if constexpr (ftz) return flushed_before_rounding(a / b, (a * up * up) / b);
@@ -142,8 +164,9 @@ struct Arithmetic {
   static T rcp(T a) { return div(T{1}, a); }
   static T sqrt(T a) { return std::sqrt(a); }
   static T rsqrt(T a) { return T{1} / std::sqrt(a); }
-  static T magnitude(T a) { return unpack<T>(bits_of(a) & ~sign_of<T>); }
-  static T negative(T a) { return unpack<T>(bits_of(a) ^ sign_of<T>); }
+  // Those of f64 leave a NaN its sign.
+  static T magnitude(T a) { return with_last_nan(unpack<T>(bits_of(a) & ~sign_of<T>), a, a); }
+  static T negative(T a) { return with_last_nan(unpack<T>(bits_of(a) ^ sign_of<T>), a, a); }
   // The manual's copysign takes the sign of its first operand and the magnitude of its second.
   static T copysign(T a, T b) {
     return unpack<T>((bits_of(a) & sign_of<T>) | (bits_of(b) & ~sign_of<T>));
@@ -155,8 +178,8 @@ struct Approximate {
   static float rsqrt(float a) {
     return static_cast<float>(1.0 / std::sqrt(static_cast<double>(a)));
   }
-  static float sin(float a) { return static_cast<float>(std::sin(static_cast<double>(a))); }
-  static float cos(float a) { return static_cast<float>(std::cos(static_cast<double>(a))); }
+  static float sin(float a) { return quarter_wave<0>(a); }
+  static float cos(float a) { return quarter_wave<1>(a); }
   static float lg2(float a) { return static_cast<float>(std::log2(static_cast<double>(a))); }
   static float ex2(float a) { return exp2_approx(a); }
   static float tanh(float a) { return static_cast<float>(std::tanh(static_cast<double>(a))); }

@@ -41,6 +41,27 @@ template <class T>
   return (bits_of(v) & ~sign_of<T>) > infinity_bits<T>;
 }
 
+/// A NaN with the quiet bit set.
+[[gnu::always_inline]] inline double quiet(double v) {
+  return unpack<double>(bits_of(v) | std::uint64_t{1} << 51);
+}
+
+/// Of f64 arithmetic, a result that is NaN is the last NaN among the operands, made quiet.
+template <class T>
+[[gnu::always_inline]] inline T with_last_nan(T result, T a, T b) {
+  if constexpr (std::is_same_v<T, double>) {
+    const T nan = b != b ? b : a;
+    return nan != nan ? quiet(nan) : result;
+  } else {
+    return result;
+  }
+}
+/// Of a * b + c, that of b goes before that of c, and this before that of a.
+template <class T>
+[[gnu::always_inline]] inline T with_last_nan(T result, T a, T b, T c) {
+  return with_last_nan(result, c != c ? c : a, b);
+}
+
 /// Replaces any NaN by the one that f32 arithmetic delivers; f64 keeps the payload.
 template <class T>
 [[gnu::always_inline]] inline T canonical(T v) {

@@ -62,6 +62,11 @@ H flush_half(H v) {
   return exponent == 0 ? H{static_cast<std::uint16_t>(v.bits & 0x8000u)} : v;
 }
 
+/// What .ftz keeps: it flushes what is below the least normal after rounding to the precision of a
+/// normal. Half a unit in the last place below the least normal is a tie, which goes up.
+template <class H>
+inline constexpr double least_kept = std::is_same_v<H, F16> ? 0x1.ffep-15 : 0x1.ffp-127;
+
 template <class H, class Op, bool ftz, bool sat, bool relu>
 H compute(H a, H b, H c) {
   if constexpr (ftz) a = flush_half(a), b = flush_half(b), c = flush_half(c);
@@ -69,8 +74,8 @@ H compute(H a, H b, H c) {
                        static_cast<double>(to_float(c)));
   if constexpr (sat) r = r > 0 ? (r < 1 ? r : 1) : 0;
   if constexpr (relu) r = r > 0 || std::isnan(r) ? r : 0;
-  const H rounded = round_to_half<H>(r);
-  return ftz ? flush_half(rounded) : rounded;
+  if (ftz && std::fabs(r) < least_kept<H>) r = std::copysign(0.0, r);
+  return round_to_half<H>(r);
 }
 
 template <class H, class Op, int halves, bool ftz, bool sat, bool relu>

@@ -218,6 +218,18 @@ struct VideoForm {
 };
 static_assert(sizeof(VideoForm) == 8);
 
+enum class MatrixElement : std::uint8_t { f16, bf16, tf32, f32, f64, s8, u8, s4, u4, b1, s32 };
+
+/// d = a * b + c with a of m x k and b of k x n elements.
+struct MatrixMultiply {
+  MatrixElement a{}, b{}, c{}, d{};
+  int m = 0, n = 0, k = 0;
+  bool saturate = false;  ///< integers stay within s32
+  bool bit_and = false;   ///< single bits are combined by and, not by xor
+};
+
+enum class MatrixMove : std::uint8_t { load, store, transpose };
+
 struct HandlerTable {
   Handler (*integer)(IntegerOp, isa::Type);
   /// `type` is that of the instruction; for moves and logic only its size matters.
@@ -246,7 +258,35 @@ struct HandlerTable {
   Handler (*video)();
   /// From f32 to tf32, in 32 bits.
   Handler (*convert_tf32)(FloatMode);
+  /// The registers of d, a, b and c stand in Kernel::operands; `aux` is matrix_bits().
+  Handler (*multiply)(const MatrixMultiply&);
+  /// ldmatrix, stmatrix and movmatrix. The registers of the first two stand in d: stmatrix reads
+  /// them, since s has no room for them beside the address and the member mask.
+  Handler (*matrix_move)(MatrixMove, int count, bool transposed);
 };
+
+/// `aux` of a matrix product.
+constexpr std::uint32_t matrix_bits(const MatrixMultiply& p) {
+  const auto element = [](MatrixElement e) { return static_cast<std::uint32_t>(e); };
+  const auto eighths = [](int n) { return static_cast<std::uint32_t>(n / 8); };
+  return element(p.a) | element(p.b) << 4 | element(p.c) << 8 | element(p.d) << 12 |
+         eighths(p.m) << 16 | eighths(p.n) << 19 | static_cast<std::uint32_t>(p.k / 4) << 22 |
+         (p.saturate ? 1u : 0u) << 30 | (p.bit_and ? 1u : 0u) << 31;
+}
+constexpr MatrixMultiply matrix_multiply(std::uint32_t bits) {
+  const auto element = [&](int at) { return static_cast<MatrixElement>(bits >> at & 15u); };
+  MatrixMultiply p;
+  p.a = element(0);
+  p.b = element(4);
+  p.c = element(8);
+  p.d = element(12);
+  p.m = static_cast<int>(bits >> 16 & 7u) * 8;
+  p.n = static_cast<int>(bits >> 19 & 7u) * 8;
+  p.k = static_cast<int>(bits >> 22 & 255u) * 4;
+  p.saturate = (bits >> 30 & 1u) != 0;
+  p.bit_and = (bits >> 31 & 1u) != 0;
+  return p;
+}
 
 /// The table for the host's processor.
 const HandlerTable& handlers();

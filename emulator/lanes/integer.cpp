@@ -1,4 +1,5 @@
 // Integer arithmetic (PTX ISA, "Integer Arithmetic Instructions").
+#include <algorithm>
 #include <limits>
 
 #include "emulator/lanes/lanes.hpp"
@@ -111,11 +112,18 @@ template <class U>
                                                    : static_cast<U>((U{1} << n) - 1);
 }
 
+/// A position or length of a bit field: its lowest byte counts, but the 64-bit forms take what is
+/// larger for 255.
+template <class U>
+[[gnu::always_inline]] inline std::uint32_t field_bound(std::uint32_t v) {
+  return width<U> == 64 ? std::min(v, 255u) : v & 0xff;
+}
+
 template <class T>
 [[gnu::always_inline]] inline T extract(T v, std::uint32_t b, std::uint32_t c) {
   using U = Unsigned<T>;
   constexpr std::uint32_t msb = width<T> - 1;
-  const std::uint32_t pos = b & 0xff, len = c & 0xff;
+  const std::uint32_t pos = field_bound<U>(b), len = field_bound<U>(c);
   const U u = static_cast<U>(v);
   bool sign = false;
   if constexpr (std::is_signed_v<T>) {
@@ -130,7 +138,7 @@ template <class T>
 
 template <class U>
 [[gnu::always_inline]] inline U insert(U a, U b, std::uint32_t c, std::uint32_t d) {
-  const std::uint32_t pos = c & 0xff, len = d & 0xff;
+  const std::uint32_t pos = field_bound<U>(c), len = field_bound<U>(d);
   if (pos >= static_cast<std::uint32_t>(width<U>)) return b;
   const U mask = static_cast<U>(low_bits<U>(len) << pos);
   return static_cast<U>((b & ~mask) | (static_cast<U>(a << pos) & mask));

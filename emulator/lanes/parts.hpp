@@ -26,6 +26,8 @@ Handler shuffle(ShuffleMode mode);
 Handler warp(WarpOp op, isa::Type type);
 Handler video();
 Handler convert_tf32(FloatMode mode);
+Handler multiply(const MatrixMultiply& product);
+Handler matrix_move(MatrixMove kind, int count, bool transposed);
 
 const HandlerTable& table();
 

@@ -103,6 +103,7 @@ void allocate_block(Grid& grid, Cta& cta) {
     WarpState& w = cta.warps[k];
     w.registers = cta.registers + each * k;
     w.defined = cta.defined.data() + std::size_t{grid.kernel.slots} * k;
+    w.operands = grid.kernel.operands.data();
     w.grid = &grid;
     w.cta = &cta;
     w.index = k;

@@ -109,6 +109,8 @@ std::string describe(const Grid& grid, const Instruction& i, Fault fault, std::u
     case Fault::misaligned:
       return text("misaligned: ", size, " bytes at ", alignment_note(i, address, size));
     case Fault::read_only: return text("store to read-only memory at 0x", hex(address));
+    case Fault::incomplete_warp:
+      return "not all 32 lanes of the warp execute an instruction that needs them all";
     case Fault::undefined_address:
       return text("undefined value used as an address (0x", hex(address), ")");
     case Fault::undefined_store:

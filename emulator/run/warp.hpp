@@ -49,7 +49,8 @@ inline constexpr int allocation_hints = 8;
 
 struct Warp {
   std::byte* registers = nullptr;
-  LaneMask* defined = nullptr;  ///< a mask for each slot
+  LaneMask* defined = nullptr;     ///< a mask for each slot
+  const Slot* operands = nullptr;  ///< Kernel::operands
   Grid* grid = nullptr;
   Cta* cta = nullptr;
   Region shared;
@@ -80,6 +81,7 @@ enum class Fault : std::uint8_t {
   generic_bounds,
   misaligned,
   read_only,
+  incomplete_warp,
   undefined_address,
   undefined_store,
   undefined_branch,

@@ -86,10 +86,10 @@ void report_race(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t 
   const Segment& s = grid.memory.history[segment_of(other)];
   const auto pc = static_cast<std::uint32_t>(now.instruction - grid.kernel.code.data());
   const bool now_copies = now.instruction->kind == Kind::copy;
-  const bool plain_writes =
-      other_writes && (now.bits & AccessBits::writes) != 0 && scope_in(now.bits) == Scope::weak;
-  if (plain_writes && !now_copies && !s.async &&
-      same_value(w, now, other, access, pair, word_offset)) {
+  const bool plain_writes = now.instruction->kind == Kind::memory && other_writes &&
+                            (now.bits & AccessBits::writes) != 0 &&
+                            scope_in(now.bits) == Scope::weak;
+  if (plain_writes && !s.async && same_value(w, now, other, access, pair, word_offset)) {
     return;
   }
   const Kernel& kernel = *launched(grid, segment_of(other)).kernel;
