@@ -15,7 +15,8 @@ constexpr Scope scope_in(std::uint32_t access) {
 
 /// The bits of an access by which races are judged.
 constexpr std::uint32_t kind_of(std::uint32_t access) {
-  return access & (AccessBits::writes | 3u << AccessBits::scope_shift);
+  return access &
+         (AccessBits::writes | AccessBits::compares | 3u << AccessBits::scope_shift);
 }
 
 /// A bit for each kind that members of a set can be of: plain reads, strong ones by their scope.
@@ -38,6 +39,10 @@ constexpr bool conflict(std::uint32_t a, std::uint32_t cta_a, std::uint32_t b,
                         std::uint32_t cta_b) {
   if (((a | b) & AccessBits::writes) == 0) return false;
   const Scope s = scope_in(a), t = scope_in(b);
+  // A plain read beside a compare-and-swap is how loops around one begin: it is a guess.
+  const bool a_guesses = (a & AccessBits::writes) == 0 && (b & AccessBits::compares) != 0;
+  const bool b_guesses = (b & AccessBits::writes) == 0 && (a & AccessBits::compares) != 0;
+  if ((a_guesses && s == Scope::weak) || (b_guesses && t == Scope::weak)) return false;
   if (s == Scope::weak || t == Scope::weak) return true;
   return cta_a != cta_b && (s != Scope::gpu || t != Scope::gpu);
 }

@@ -24,9 +24,8 @@ extern "C" __global__ void module_variables(double* out, u32 n) {
   o[2] = table[i % 8] + pointer_to_table[i % 6];
   o[3] = names[i % 3][i % 4];
   o[4] = scalar * (double)i;
-  o[5] = uninitialised[i % 16];
+  o[5] = atomicAdd(&uninitialised[i % 16], 0u);
   o[6] = record.d + record.s[i % 3] + record.c;
-  atomicAdd(&uninitialised[15], 0u);
   o[7] = (double)(u32)((const char*)&table[1] - (const char*)table);
 }
 
