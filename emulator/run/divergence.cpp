@@ -21,6 +21,18 @@ void remove_current(WarpState& w) {
   w.current = 0;
 }
 
+/// Whether lanes that part wait for one another where their ways meet. A device may, and need not:
+/// only what the program says brings them together again (PTX ISA, "Independent Thread
+/// Scheduling").
+bool meets_again(Grid& grid) {
+  switch (grid.options.schedule) {
+    case Schedule::earliest: return true;
+    case Schedule::latest: return false;
+    case Schedule::random: return (grid.random() & 3) != 0;
+  }
+  return true;
+}
+
 /// Sends everybody onwards where a meeting is complete. Returns whether it was.
 bool close_if_complete(WarpState& w, std::uint32_t index) {
   Meeting& m = w.meetings[index];
@@ -52,7 +64,7 @@ void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t n
              std::uint32_t meet_at) {
   const LaneMask rest = w.splits[w.current].mask & ~taken;
   std::uint32_t index = w.splits[w.current].meeting;
-  if (w.meetings[index].pc != meet_at) {
+  if (w.meetings[index].pc != meet_at && meets_again(*w.grid)) {
     index = open_meeting(w, meet_at, index, taken | rest);
   }
   Split& s = w.splits[w.current];
@@ -129,6 +141,21 @@ void leave(WarpState& w, LaneMask lanes, std::uint32_t next) {
   const std::size_t kept = w.current;
   for (std::uint32_t k = 1; k < w.meetings.size(); ++k) close_if_complete(w, k);
   w.current = std::min(kept, w.splits.empty() ? 0 : w.splits.size() - 1);
+}
+
+void unite(WarpState& w) {
+  for (std::size_t k = 0; k < w.splits.size(); ++k) {
+    for (std::size_t other = w.splits.size() - 1; other > k; --other) {
+      Split& a = w.splits[k];
+      const Split& b = w.splits[other];
+      if (a.pc != b.pc || a.meeting != b.meeting || a.wait != Wait::none || b.wait != Wait::none)
+        continue;
+      a.mask |= b.mask;
+      w.splits.erase(w.splits.begin() + static_cast<std::ptrdiff_t>(other));
+      if (w.current == other) w.current = k;
+      if (w.current > other) --w.current;
+    }
+  }
 }
 
 bool choose_split(WarpState& w) {

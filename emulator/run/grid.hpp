@@ -206,6 +206,8 @@ void separate(WarpState& w, LaneMask lanes);
 bool meet(WarpState& w);
 /// Lanes of the current split leave the kernel; the others, if any, go on at `next`.
 void leave(WarpState& w, LaneMask lanes, std::uint32_t next);
+/// Makes one split of those that stand at one place, ready, and bound for the same meeting.
+void unite(WarpState& w);
 /// Makes a ready split current. False where there is none.
 bool choose_split(WarpState& w);
 

@@ -74,6 +74,7 @@ bool try_together(Grid& grid, WarpState& w, const Instruction& i, LaneMask group
     ++s.pc;
     s.wait = Wait::none;
   }
+  unite(w);
   return true;
 }
 
@@ -168,6 +169,7 @@ void release(Grid& grid, Cta& cta, std::uint32_t id) {
       s.wait = Wait::none;
       ++s.pc;
     }
+    unite(w);
   }
   if (grid.checked) order_release(cta, b.order, b.warp_waits);
   reset(b);
