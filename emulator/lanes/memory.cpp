@@ -57,10 +57,55 @@ template <class T, int stride>
   return defined;
 }
 
+#if defined(__SSE2__)
+/// Transposes four rows of four words.
+[[gnu::always_inline]] inline void transpose(__m128i (&v)[4]) {
+  const __m128i ab_low = _mm_unpacklo_epi32(v[0], v[1]), ab_high = _mm_unpackhi_epi32(v[0], v[1]);
+  const __m128i cd_low = _mm_unpacklo_epi32(v[2], v[3]), cd_high = _mm_unpackhi_epi32(v[2], v[3]);
+  v[0] = _mm_unpacklo_epi64(ab_low, cd_low);
+  v[1] = _mm_unpackhi_epi64(ab_low, cd_low);
+  v[2] = _mm_unpacklo_epi64(ab_high, cd_high);
+  v[3] = _mm_unpackhi_epi64(ab_high, cd_high);
+}
+
+/// Loads four words for each lane, 16 bytes at a time. False where flags say that not all of them
+/// were written: nothing is done then.
+template <bool checked>
+[[gnu::always_inline]] inline bool load_quads(Warp& w, const Instruction& i, LaneMask m,
+                                              const Target& t) {
+  if (checked && t.written != nullptr) {
+    __m128i every = _mm_set1_epi8(1);
+    for (int l = 0; l < lane_count; ++l) {
+      every = _mm_and_si128(
+          every, _mm_loadu_si128(reinterpret_cast<const __m128i*>(t.written + t.offset[l])));
+    }
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(every, _mm_set1_epi8(1))) != 0xffff) return false;
+  }
+  alignas(64) std::uint32_t r[4][lane_count];
+  for (int l = 0; l < lane_count; l += 4) {
+    __m128i v[4];
+    for (int k = 0; k < 4; ++k)
+      v[k] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(t.bytes + t.offset[l + k]));
+    transpose(v);
+    for (int k = 0; k < 4; ++k) _mm_store_si128(reinterpret_cast<__m128i*>(&r[k][l]), v[k]);
+  }
+  for (int k = 0; k < 4; ++k) {
+    write_lanes(w.lanes<std::uint32_t>(i.d[k]), r[k], m);
+    if constexpr (checked) w.defined[i.d[k]] |= m;
+  }
+  return true;
+}
+#endif
+
 template <class T, int count, bool checked>
 [[gnu::always_inline]] inline void load_lanes(Warp& w, const Instruction& i, LaneMask m,
                                               const Target& t) {
   constexpr int stride = static_cast<int>(sizeof(T)) * count;
+#if defined(__SSE2__)
+  if constexpr (sizeof(T) == 4 && count == 4) {
+    if (load_quads<checked>(w, i, m, t)) return;
+  }
+#endif
   const std::uint32_t mask = (i.aux & AccessBits::into16) != 0 ? 0xffffu : 0xffffffffu;
   for (int k = 0; k < count; ++k) {
     alignas(64) Word<T> r[lane_count];
@@ -111,9 +156,44 @@ template <class T, int count>
   }
 }
 
+#if defined(__SSE2__)
+/// Stores four words of every lane, 16 bytes at a time. False where lanes are missing or a value is
+/// not defined: nothing is done then.
+template <bool checked>
+[[gnu::always_inline]] inline bool store_quads(Warp& w, const Instruction& i, LaneMask m,
+                                               const Target& t) {
+  if (m != all_lanes) return false;
+  if constexpr (checked) {
+    if ((w.defined[i.s[1]] & w.defined[i.s[2]] & w.defined[i.s[3]] & w.defined[i.s[4]]) !=
+        all_lanes)
+      return false;
+  }
+  for (int l = 0; l < lane_count; l += 4) {
+    __m128i v[4];
+    for (int k = 0; k < 4; ++k) {
+      v[k] =
+          _mm_load_si128(reinterpret_cast<const __m128i*>(w.lanes<std::uint32_t>(i.s[1 + k]) + l));
+    }
+    transpose(v);
+    for (int k = 0; k < 4; ++k)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(t.bytes + t.offset[l + k]), v[k]);
+  }
+  if (t.written == nullptr || (!checked && !t.global)) return true;
+  for (int l = 0; l < lane_count; ++l) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(t.written + t.offset[l]), _mm_set1_epi8(1));
+  }
+  return true;
+}
+#endif
+
 template <class T, int count, bool checked>
 [[gnu::always_inline]] inline void store_lanes(Warp& w, const Instruction& i, LaneMask m,
                                                const Target& t) {
+#if defined(__SSE2__)
+  if constexpr (sizeof(T) == 4 && count == 4) {
+    if (store_quads<checked>(w, i, m, t)) return;
+  }
+#endif
   for (int k = 0; k < count; ++k) {
     const Slot source = i.s[1 + k];
     const Word<T>* v = w.lanes<Word<T>>(source);

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "emulator/decode/instruction.hpp"
@@ -68,20 +67,10 @@ class AccessSets {
   std::size_t size() const { return members_.size(); }
 
  private:
-  struct Key {
-    std::uint32_t rest;
-    Stamp stamp;
-    std::uint16_t access;
-    bool operator==(const Key&) const = default;
-  };
-  struct Hash {
-    std::size_t operator()(const Key& k) const {
-      const std::uint64_t h = (std::uint64_t{k.rest} << 32 | k.stamp) * 0x9e3779b97f4a7c15u;
-      return static_cast<std::size_t>((h ^ h >> 29) + k.access * 0xff51afd7ed558ccdu);
-    }
-  };
-  std::vector<Member> members_;  ///< [0] is not used
-  std::unordered_map<Key, std::uint32_t, Hash> ids_;
+  std::size_t place(const Member& m) const;
+  void grow();
+  std::vector<Member> members_;        ///< [0] is not used
+  std::vector<std::uint32_t> places_;  ///< of members by their hash, with linear probing; 0: free
 };
 
 /// A launch whose accesses the shadow may still name.

@@ -107,6 +107,9 @@ void end_segment(WarpState& w) {
   w.order.parts.clear();
   w.order.plain = false;
   w.order.relations.fill({});
+  w.order.transitions.fill({});
+  w.order.settled.fill(0);
+  w.order.settled_global.fill(0);
 }
 
 Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment) {

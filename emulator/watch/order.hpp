@@ -60,6 +60,17 @@ struct WarpOrder {
     Relation relation = Relation::unknown;
   };
   std::array<Remembered, 64> relations;
+
+  /// What became of cells that the warp's accesses joined, while the segment lasts.
+  struct Transition {
+    std::uint64_t key = 0;  ///< the cell's others and the access, by their lanes' distance
+    std::uint16_t access = 0;
+    std::uint32_t others = 0;  ///< a set; or a stamp of several lanes; 0: the access alone
+  };
+  std::array<Transition, 128> transitions;
+  /// Sets all of whose members happened before, by their lowest bits.
+  std::array<std::uint32_t, 64> settled{};
+  std::array<std::uint32_t, 64> settled_global{};
 };
 
 struct CtaOrder {

@@ -50,14 +50,17 @@ class Watch {
     segment_ = segment;
     if (size_ < Shadow::word) return parts();
     const bool plain_write = writes_ && scope_ == Scope::weak;
-    if (!plain_write && std::popcount(lanes_) > 1 && is_one_place() &&
-        segment == w_.order.segment) {
-      const std::uint32_t together = current_segment(grid_, w_, lanes_);
-      return words(std::countr_zero(lanes_), make_stamp(together, 0, Spread::several));
-    }
-    for (LaneMask left = lanes_; left != 0; left &= left - 1) {
+    const bool together =
+        !plain_write && segment == w_.order.segment && t_.pattern != Pattern::contiguous;
+    for (LaneMask left = lanes_; left != 0;) {
       const int lane = std::countr_zero(left);
-      words(lane, make_stamp(segment_, lane, Spread::word));
+      const LaneMask here = together ? lanes_at(t_.offset[lane], left) : LaneMask{1} << lane;
+      left &= ~here;
+      if (std::popcount(here) == 1) {
+        words(lane, make_stamp(segment_, lane, Spread::word));
+      } else {
+        words(lane, make_stamp(current_segment(grid_, w_, here), 0, Spread::several));
+      }
     }
   }
 
@@ -106,12 +109,11 @@ class Watch {
     }
   }
 
-  bool is_one_place() const {
-    if (lanes_ == all_lanes) return t_.pattern == Pattern::uniform;
-    const std::uint64_t first = t_.offset[std::countr_zero(lanes_)];
-    for (LaneMask left = lanes_; left != 0; left &= left - 1)
-      if (t_.offset[std::countr_zero(left)] != first) return false;
-    return true;
+  /// The lanes among `of` whose accesses start at that offset.
+  LaneMask lanes_at(std::uint64_t offset, LaneMask of) const {
+    LaneMask same = 0;
+    for (int l = 0; l < lane_count; ++l) same |= static_cast<LaneMask>(t_.offset[l] == offset) << l;
+    return same & of;
   }
 
   bool fills_word(int lane, int count) const {
@@ -219,15 +221,17 @@ class Watch {
     const std::uint32_t id = c.others & Cell::set_mask;
     if ((sets_[id].kinds & conflicting_kinds(now_.bits)) == 0) return;
     const int rotation = rotation_of(c.others);
-    const std::uint64_t key = std::uint64_t{id} << 32 | rotated(mine, -rotation);
-    if (cached_ && key == met_) return;
-    const int before = grid_.findings;
+    auto& settled = t_.global ? w_.order.settled_global : w_.order.settled;
+    std::uint32_t& remembered = settled[id % settled.size()];
+    if (remembered == id) return;
+    bool all_before = true;
     for (std::uint32_t at = id; at != 0; at = sets_[at].rest) {
       Member m = sets_[at];
       m.stamp = rotated(m.stamp, rotation);
       meet(m);
+      all_before = all_before && relation(segment_of(m.stamp)) == Relation::before;
     }
-    if (grid_.findings == before && first == 0 && last == Shadow::word) met_ = key;
+    if (all_before) remembered = id;
   }
 
   /// The stamp of both; they are of one time.
@@ -251,28 +255,41 @@ class Watch {
                                                   (writes_ ? Cell::strong_write : 0));
     const auto old_access = static_cast<std::uint16_t>(c.others_access & ~Cell::strong_write);
     c.others_access = static_cast<std::uint16_t>(number_ | flags);
-    if ((c.others & Cell::is_set) == 0) {
-      const Member old{0, c.others, old_access};
-      Stamp replaced = mine;
-      if (subsumes(old, mine, first, last, &replaced)) {
-        c.others = replaced;
-        return;
-      }
-    }
     const bool was_set = (c.others & Cell::is_set) != 0;
-    if (was_set && holds(c.others, mine, first, last)) return;
+    if (was_set && !cached_ && holds(c.others, mine, first, last)) return;
     const int rotation = was_set ? rotation_of(c.others) : lane_of(c.others);
-    const std::uint32_t from = was_set ? c.others & Cell::set_mask
-                                       : sets_.with(0, rotated(c.others, -rotation), old_access,
-                                                    kind_in(c.others, old_access));
-    const Stamp relative = rotated(mine, -rotation);
-    const std::uint64_t key = std::uint64_t{from} << 32 | relative;
-    if (sets_.size() >= most_sets) return;  // this access goes unwatched
-    if (!cached_ || key != added_from_) {
-      added_ = extended(from, rotation, mine, first, last);
-      added_from_ = key;
+    const std::uint32_t from =
+        was_set ? Cell::is_set | (c.others & Cell::set_mask) : rotated(c.others, -rotation);
+    const std::uint64_t key =
+        std::uint64_t{from} << 32 | rotated(mine, -rotation) | (t_.global ? 1u << 31 : 0u);
+    const bool whole =
+        cached_ && first == 0 && last == Shadow::word && segment_ == w_.order.segment;
+    const std::uint64_t hash = key * 0x9e3779b97f4a7c15u >> 57;
+    WarpOrder::Transition& known = w_.order.transitions[hash];
+    if (!whole || known.key != key || known.access != number_) {
+      if (sets_.size() >= most_sets) return;  // this access goes unwatched
+      const std::uint32_t next = joined_by(c.others, old_access, rotation, mine, first, last);
+      known = {whole ? key : 0, number_, next};
+      c.others = next == 0 ? mine : next;
+    } else {
+      c.others = known.others == 0 ? mine : known.others;
     }
-    c.others = Cell::is_set | static_cast<std::uint32_t>(rotation) << Cell::rotation_shift | added_;
+    if ((c.others & Cell::is_set) != 0)
+      c.others |= static_cast<std::uint32_t>(rotation) << Cell::rotation_shift;
+  }
+
+  /// What others become by an access: a set, whose rotation is the old one; the stamp of several
+  /// lanes; or 0, where the access stands for all of them.
+  std::uint32_t joined_by(std::uint32_t others, std::uint16_t old_access, int rotation, Stamp mine,
+                          std::uint32_t first, std::uint32_t last) {
+    std::uint32_t from = others & Cell::set_mask;
+    if ((others & Cell::is_set) == 0) {
+      Stamp replaced = mine;
+      if (subsumes({0, others, old_access}, mine, first, last, &replaced))
+        return replaced == mine ? 0 : replaced;
+      from = sets_.with(0, rotated(others, -rotation), old_access, kind_in(others, old_access));
+    }
+    return Cell::is_set | extended(from, rotation, mine, first, last);
   }
 
   std::uint16_t kind_in(Stamp s, std::uint16_t access) const {
@@ -360,8 +377,6 @@ class Watch {
   bool cached_ = true;  ///< no lane knows more than its warp: what holds for one holds for all
   std::uint32_t last_segment_ = 0;
   Relation last_relation_ = Relation::unknown;
-  std::uint64_t met_ = 0, added_from_ = 0;
-  std::uint32_t added_ = 0;
 };
 
 /// Whether the lane's compare-and-swap has swapped.
