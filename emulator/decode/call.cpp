@@ -61,6 +61,9 @@ Slot Decoder::top() {
 
 Decoder::Layout Decoder::layout(const Interface& f) {
   Layout out;
+  if (f.params->size() > max_function_params || f.results->size() > max_function_params)
+    throw SyntaxError{f.params->empty() ? f.results->front().at : f.params->front().at,
+                      "Function has too many parameters"};
   const auto place = [&](const std::vector<ast::Variable>& variables,
                          std::vector<std::uint64_t>& offsets) {
     for (const ast::Variable& v : variables) {
@@ -192,7 +195,8 @@ void Decoder::emit_call(const Call& call) {
       fail(current_->at, text("Unresolved extern function '", callee->name, "'"));
   } else if (callee != nullptr) {
     site.callee = callee_index(*callee);
-  } else {
+  } else if (!calls_pointers_) {
+    calls_pointers_ = true;
     for (const auto& [name, index] : context_.pointed_to) callee_index(*function(name));
   }
 
@@ -254,6 +258,9 @@ void Decoder::decode_function(std::size_t index) {
   kernel_.callees[index].entry = static_cast<std::uint32_t>(kernel_.code.size());
   const Layout places = layout({&f.params, &f.results});
   local_bytes_ = places.bytes;
+  returns_registers_ = std::any_of(f.results.begin(), f.results.end(), [](const ast::Variable& v) {
+    return v.space == ast::Space::reg;
+  });
   scopes_.open();
   declare_formals(f, places);
   decode_body(f);

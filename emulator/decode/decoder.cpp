@@ -10,7 +10,6 @@ namespace ptxmill::emu {
 namespace {
 
 // Inlining of calls stops here: a text whose calls multiply beyond it is refused.
-constexpr std::size_t max_instructions = std::size_t{1} << 22;
 
 }  // namespace
 
@@ -296,6 +295,8 @@ void Decoder::emit_branch(std::uint32_t label) {
 void Decoder::emit_table_branch(const ast::BranchTargets& targets, Slot index) {
   emit(nullptr, {}, {index}, Kind::branch_table).aux =
       static_cast<std::uint32_t>(kernel_.tables.size());
+  branch_targets_ += targets.labels.size();
+  if (branch_targets_ > max_branch_targets) fail(current_->at, "Function is too large");
   TableFixup fixup{kernel_.tables.size(), {}};
   for (const ast::Operand& l : targets.labels) fixup.labels.push_back(label(l));
   kernel_.tables.emplace_back();
@@ -303,8 +304,8 @@ void Decoder::emit_table_branch(const ast::BranchTargets& targets, Slot index) {
 }
 
 void Decoder::emit_return() {
-  if (function_ == nullptr) {
-    emit(nullptr, {}, {}, Kind::exit);
+  if (function_ == nullptr || !returns_registers_) {
+    emit(nullptr, {}, {}, function_ == nullptr ? Kind::exit : Kind::ret);
     return;
   }
   const Layout places = layout({&function_->params, &function_->results});

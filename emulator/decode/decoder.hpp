@@ -21,7 +21,11 @@
 namespace ptxmill::emu {
 
 /// A text that needs more is refused.
-inline constexpr Slot max_slots = Slot{1} << 20;
+inline constexpr Slot max_slots = Slot{1} << 17;
+inline constexpr std::size_t max_instructions = std::size_t{1} << 21;
+/// Targets of all indexed branches of a kernel, and parameters of a function.
+inline constexpr std::size_t max_branch_targets = std::size_t{1} << 21;
+inline constexpr std::size_t max_function_params = 4096;
 
 constexpr std::uint64_t round_up(std::uint64_t n, std::uint64_t align) {
   return (n + align - 1) / align * align;
@@ -221,6 +225,9 @@ class Decoder {
   std::vector<const ast::Function*> callees_;
   std::map<const ast::Function*, int> callee_indices_;
   std::map<std::string, std::uint32_t> interface_indices_;
+  bool calls_pointers_ = false;
+  bool returns_registers_ = false;
+  std::size_t branch_targets_ = 0;
   std::uint32_t hint_ = 0;
   std::uint64_t static_shared_ = 0, local_bytes_ = 0, extern_shared_align_ = 1;
 };

@@ -84,7 +84,8 @@ class ModuleBuilder {
     find_function_pointers(context_);
     for (const ast::Variable& v : ast_.variables) initialise(v);
     for (const ast::Function& f : ast_.functions) {
-      if (!f.entry || !f.defined || diagnostics_.full()) continue;
+      if (!f.entry || !f.defined || diagnostics_.full() || instructions_ > 2 * max_instructions)
+        continue;
       decode(f);
     }
   }
@@ -159,6 +160,9 @@ class ModuleBuilder {
     const auto most = static_cast<std::uint64_t>(out_.machine.max_threads_per_block);
     k.info.max_threads = static_cast<int>(threads == 0 || threads > most ? most : threads);
     Decoder(context_, diagnostics_, k).run(f);
+    // A function is decoded for each kernel that calls it.
+    instructions_ += k.code.size();
+    if (instructions_ > 2 * max_instructions) diagnostics_.error(f.at, "Module is too large");
     // The driver's compiler always fits the largest CTA that .maxntid allows into 64 Ki registers.
     const auto largest_cta = static_cast<std::uint64_t>(k.info.max_threads);
     const std::uint64_t fitting = std::uint64_t{65536} / largest_cta / 8 * 8;
@@ -173,6 +177,7 @@ class ModuleBuilder {
   Module& out_;
   Diagnostics& diagnostics_;
   ModuleContext context_;
+  std::size_t instructions_ = 0;
 };
 
 }  // namespace

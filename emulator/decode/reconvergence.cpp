@@ -56,12 +56,19 @@ class Graph {
       const std::size_t last = (b + 1 < exit() ? starts_[b + 1] : kernel_.code.size()) - 1;
       const Instruction& i = kernel_.code[last];
       if (i.kind == Kind::branch) link(b, block_of_[i.aux]);
-      if (i.kind == Kind::branch_table) {
-        for (const std::uint32_t target : kernel_.tables[i.aux]) link(b, block_of_[target]);
-      }
+      if (i.kind == Kind::branch_table) link_all(b, kernel_.tables[i.aux]);
       if (i.kind == Kind::exit || i.kind == Kind::trap || i.kind == Kind::ret) link(b, exit());
       if (!ends_block(i) || i.guarded) link(b, b + 1);  // the last block has an unguarded exit
     }
+  }
+
+  void link_all(Block from, const std::vector<std::uint32_t>& targets) {
+    std::vector<Block> to;
+    for (const std::uint32_t target : targets) to.push_back(block_of_[target]);
+    std::sort(to.begin(), to.end());
+    to.erase(std::unique(to.begin(), to.end()), to.end());
+    for (const Block t : to) predecessors_[t].push_back(from);
+    successors_[from] = std::move(to);
   }
 
   void link(Block from, Block to) {

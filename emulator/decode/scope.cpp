@@ -32,25 +32,24 @@ bool Scopes::declare(const ast::Register& r) {
     if (scope.names.count(r.name) != 0) return false;
     return declare(r.name, make_register(r.type, r.width));
   }
-  for (const Range& other : scope.ranges)
-    if (other.prefix == r.name) return false;
-  scope.ranges.push_back({r.name, r.count, r.type, r.width});
-  return true;
+  return scope.ranges.emplace(r.name, Range{r.count, r.type, r.width}).second;
 }
 
 const Symbol* Scopes::find_in(Scope& scope, std::string_view name) {
   const auto it = scope.names.find(name);
   if (it != scope.names.end()) return &it->second;
-  for (const Range& r : scope.ranges) {
-    if (name.size() <= r.prefix.size() || name.substr(0, r.prefix.size()) != r.prefix) continue;
-    const std::string_view digits = name.substr(r.prefix.size());
+  // The prefix may end in digits itself.
+  for (std::size_t split = name.size(); split > 1;) {
+    --split;
+    if (name[split] < '0' || name[split] > '9') break;
+    const auto found = scope.ranges.find(name.substr(0, split));
+    if (found == scope.ranges.end()) continue;
+    const Range& r = found->second;
+    const std::string_view digits = name.substr(split);
     std::uint64_t index = 0;
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), index);
     const bool canonical = digits.size() == 1 || digits.front() != '0';
-    if (parsed.ec != std::errc{} || parsed.ptr != digits.data() + digits.size() || !canonical ||
-        index >= r.count) {
-      continue;
-    }
+    if (parsed.ec != std::errc{} || !canonical || index >= r.count) continue;
     return &scope.names.emplace(name, make_register(r.type, r.width)).first->second;
   }
   return nullptr;

@@ -57,14 +57,13 @@ class Scopes {
 
  private:
   struct Range {
-    std::string_view prefix;
     std::uint64_t count;
     isa::Type type;
     int width;
   };
   struct Scope {
     std::map<std::string_view, Symbol> names;
-    std::vector<Range> ranges;
+    std::map<std::string_view, Range> ranges;  ///< by prefix
   };
   const Symbol* find_in(Scope& scope, std::string_view name);
   Symbol make_register(isa::Type type, int width);

@@ -22,7 +22,7 @@ class Launcher {
   explicit Launcher(Grid& grid) : grid_(grid) {
     for (const std::uint32_t n : grid.launch.grid) total_ *= n;
     const auto sms = static_cast<std::uint64_t>(std::max(1, grid.machine.sm_count));
-    most_resident_ = grid.launch.cooperative ? total_ : std::min(total_, sms);
+    most_resident_ = grid.launch.cooperative ? total_ : std::min({total_, sms, fitting(grid)});
   }
 
   void run() {
@@ -33,6 +33,14 @@ class Launcher {
   }
 
  private:
+  /// How many blocks' registers and memory the host may well hold.
+  static std::uint64_t fitting(const Grid& grid) {
+    constexpr std::uint64_t bytes = std::uint64_t{2} << 30;
+    const std::uint64_t a_warp = grid.kernel.slots * (slot_bytes + sizeof(LaneMask)) +
+                                 2 * lane_count * grid.kernel.info.local_bytes;
+    return std::max<std::uint64_t>(1, bytes / (a_warp * grid.block_warps + 2 * grid.shared_bytes));
+  }
+
   /// Gives each resident block a turn. False where the launch is over.
   bool round() {
     order();

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -13,9 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "emulator/execute.hpp"
-#include "emulator/program.hpp"
 #include "tests/fuzz/ptx_mutator.hpp"
+#include "tests/fuzz/ptx_run.hpp"
 #include "tests/support/random.hpp"
 
 namespace ptxmill::test {
@@ -43,40 +41,6 @@ long cases() {
   return given != nullptr ? std::atol(given) : 3000;
 }
 
-/// Parameters that a kernel may well take: pointers to memory, and small numbers.
-std::vector<std::byte> parameters(const EntryInfo& entry, DeviceAddress memory) {
-  std::vector<std::byte> bytes(entry.param_bytes);
-  for (const ParamInfo& p : entry.params) {
-    const std::uint64_t value = p.size == 8 ? memory : 40;
-    if (p.size <= 8) std::memcpy(bytes.data() + p.offset, &value, p.size);
-  }
-  return bytes;
-}
-
-/// Runs an entry for a while; whatever comes of it, the process goes on.
-Outcome run(const Program& program, const EntryInfo& entry, long number) {
-  constexpr std::size_t arena = 1 << 18;
-  GlobalMemory memory(std::size_t{16} << 20);
-  const DeviceAddress at = memory.allocate(arena);
-  const auto held = memory.find(at, arena);
-  std::memset(held->written.data(), 1, arena);
-  Launch launch;
-  launch.grid = {2, 1, 1};
-  launch.block = {40, 2, 1};
-  for (std::size_t k = 0; k < 3 && entry.required_block[0] != 0; ++k)
-    launch.block[k] = entry.required_block[k];
-  launch.dynamic_shared_bytes = 2048;
-  const auto bytes = parameters(entry, at);
-  launch.params = bytes;
-  ExecuteOptions options;
-  options.check = number % 3 == 0 ? Check::off : number % 3 == 1 ? Check::warn : Check::fail;
-  options.schedule = number % 2 == 0 ? Schedule::earliest : Schedule::random;
-  options.instruction_budget = 20000;
-  const ExecuteResult r = execute(program, entry, launch, memory, Machine{}, options);
-  if (r.outcome != Outcome::ok) REQUIRE(!r.report.empty());
-  return r.outcome;
-}
-
 TEST_CASE("PTX that is nearly right") {
   PtxMutator mutator(seeds(), run_seed());
   long accepted = 0, finished = 0;
@@ -93,8 +57,12 @@ TEST_CASE("PTX that is nearly right") {
       continue;
     }
     ++accepted;
-    for (const EntryInfo* entry : program->entries())
-      if (run(*program, *entry, i) == Outcome::ok) ++finished;
+    for (const EntryInfo* entry : program->entries()) {
+      const ExecuteResult r = run_for_a_while(*program, *entry, i);
+      if (r.outcome == Outcome::ok) ++finished;
+      REQUIRE_MESSAGE((r.outcome == Outcome::ok || !r.report.empty()), "case " << i << "\n"
+                                                                               << text);
+    }
   }
   std::cout << "[ptxmill] " << cases() << " modules, " << accepted << " accepted, " << finished
             << " runs without a fault\n";

@@ -54,7 +54,7 @@ std::string PtxMutator::next() {
   Lines lines = s.common;
   const Lines& entry = s.entries[below(s.entries.size())];
   lines.insert(lines.end(), entry.begin(), entry.end());
-  for (std::size_t n = below(4); n < 4; ++n) mutate(lines);
+  for (std::size_t n = below(2) == 0 ? 1 : 1 + below(4); n > 0; --n) mutate(lines);
   std::string text;
   for (const std::string& l : lines) text += l + "\n";
   if (below(50) == 0) text.resize(below(text.size()));
