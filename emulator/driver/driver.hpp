@@ -105,8 +105,8 @@ struct Driver {
   Moment current_moment() const { return Ordering::moment(*current_chain_); }
   /// What follows in its stream, or its branch of a graph, comes after `m` too.
   void current_waits_for(const Moment& m) { Ordering::wait(*current_chain_, m); }
-  /// What is to be told of its accesses to memory; null where checks are off. Null too where
-  /// there is one stream, unless the accesses are `whole` ranges, which cost little to remember.
+  /// What is to be told of its accesses to memory; null where checks are off. Null too while
+  /// there is the NULL stream only, unless the accesses are `whole` ranges, which are cheap.
   AccessWatch* watch(const Operation& operation, bool whole = false);
   /// It touches memory as a whole. Reports what is wrong with that, and returns its result.
   api::CUresult touch(const Operation& operation, DeviceAddress address, std::size_t bytes,

@@ -52,6 +52,12 @@ bool Ordering::ordered_before(OperationId a, OperationId b) const {
   return x.chain == y.chain ? x.time < y.time : known(y.after, x.chain) >= x.time;
 }
 
+bool Ordering::host_knows(OperationId id) const {
+  if (id < first_) return true;
+  const Operation& x = operations_.at(id - first_);
+  return known(host_, x.chain) >= x.time;
+}
+
 GraphRun::GraphRun(std::shared_ptr<const Dependencies> dependencies)
     : dependencies_(std::move(dependencies)), branches_(branches(*dependencies_)) {}
 

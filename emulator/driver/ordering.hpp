@@ -42,8 +42,8 @@ class Ordering final : public OperationOrder {
   /// The operation that began last.
   OperationId current() const { return first_ + operations_.size() - 1; }
   bool ordered_before(OperationId a, OperationId b) const override;
-  /// How many chains have had an operation.
-  std::uint32_t chains() const { return chains_; }
+  /// Whether the host has waited for the operation: all that is submitted from now on comes after.
+  bool host_knows(OperationId id) const;
 
  private:
   struct Operation {

@@ -48,6 +48,7 @@ bool for_words(std::size_t begin, std::size_t end, F f) {
 void StreamWatch::begin(OperationId id, std::string who) {
   forget_old();
   rivals_.clear();
+  last_page_ = nullptr;
   for (Use& use : uses_) {
     use.reported = false;
     if (!order_.ordered_before(use.id, id)) rivals_.push_back(&use);
@@ -116,9 +117,13 @@ void StreamWatch::record(DeviceAddress begin, DeviceAddress end, AccessKind kind
   for (DeviceAddress at = begin; at < end;) {
     const std::uint64_t number = at / page_bytes;
     const DeviceAddress stop = std::min(end, (number + 1) * page_bytes);
-    const auto [it, inserted] = use.pages.try_emplace(number);
-    if (inserted) ++page_count_;
-    auto& bits = it->second[static_cast<std::size_t>(kind)];
+    if (last_page_ == nullptr || last_number_ != number) {
+      const auto [it, inserted] = use.pages.try_emplace(number);
+      if (inserted) ++page_count_;
+      last_number_ = number;
+      last_page_ = &it->second;
+    }
+    auto& bits = (*last_page_)[static_cast<std::size_t>(kind)];
     if (!bits) bits = std::make_unique<Bits>();
     for_words(at % page_bytes, stop - number * page_bytes,
               [&](std::size_t word, std::uint64_t mask) {

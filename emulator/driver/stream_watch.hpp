@@ -24,6 +24,16 @@ class StreamWatch final : public AccessWatch {
   void begin(OperationId id, std::string who);
   std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind) override;
   void clear();
+  /// Forgets the operations for which `known(id)` holds: no other will be compared with them.
+  template <class Known>
+  void forget(Known known) {
+    rivals_.clear();
+    std::erase_if(uses_, [&](const Use& use) {
+      if (!known(use.id)) return false;
+      page_count_ -= use.pages.size();
+      return true;
+    });
+  }
 
  private:
   static constexpr std::size_t page_bytes = 4096;
@@ -60,6 +70,9 @@ class StreamWatch final : public AccessWatch {
   std::deque<Use> uses_;        ///< the current one last
   std::vector<Use*> rivals_;    ///< of the current one
   std::size_t page_count_ = 0;  ///< of all uses
+  // The page that was touched last.
+  std::uint64_t last_number_ = 0;
+  Page* last_page_ = nullptr;
 };
 
 }  // namespace ptxmill::emu::driver

@@ -54,9 +54,10 @@ void Driver::host_waited_for(const Stream& stream) {
 
 AccessWatch* Driver::watch(const Operation& operation, bool whole) {
   if (settings.execute.check == Check::off) return nullptr;
-  if (!whole && stream_count < 2 && ordering.chains() < 2) return nullptr;
+  if (!whole && stream_count == 0) return nullptr;
   if (watched_ != ordering.current()) {
     watched_ = ordering.current();
+    stream_watch_.forget([&](OperationId id) { return ordering.host_knows(id); });
     stream_watch_.begin(watched_, text(operation.name(), " in ", name_of(*current_stream_)));
   }
   return &stream_watch_;

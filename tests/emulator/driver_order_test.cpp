@@ -171,6 +171,25 @@ TEST_CASE("the NULL stream and blocking streams wait for one another") {
   expect(true, around, CU_STREAM_NON_BLOCKING);
 }
 
+TEST_CASE("one stream and the NULL stream") {
+  const auto found = [](unsigned flags, bool waits) {
+    const ReportFile report;
+    Session session({{"PTXMILL_EMU_REPORT", report.path()}});
+    const CUfunction poke = session.kernel("poke");
+    const CUdeviceptr word = allocate_word(1);
+    const CUstream stream = make_stream(flags);
+    CHECK_OK(launch_one(poke, stream, word, 2u));
+    if (waits) CHECK_OK(cuStreamSynchronize(stream));
+    std::uint32_t value = 0;
+    cuMemcpyDtoH_v2(&value, word, sizeof(value));
+    CHECK(value == 2);  // not so on a device
+    return report.mentions("copy from the device to the host in the NULL stream reads the byte");
+  };
+  CHECK(found(CU_STREAM_NON_BLOCKING, false));
+  CHECK_FALSE(found(CU_STREAM_NON_BLOCKING, true));
+  CHECK_FALSE(found(CU_STREAM_DEFAULT, false));
+}
+
 TEST_CASE("copies and fills need an order too") {
   expect(true, [](Scene& s) {
     CHECK_OK(launch_one(s.poke, s.a, s.word, 1u));
