@@ -191,12 +191,18 @@ TEST_CASE_TEMPLATE("counts of bits", T, std::uint32_t, std::uint64_t) {
   });
 }
 
+/// What counts of a position or length: the lowest byte, but hardware takes 255 for what is larger
+/// in the 64-bit forms.
+template <class T>
+int field_bound(std::uint32_t v) {
+  return static_cast<int>(sizeof(T) == 8 ? std::min(v, 255u) : v & 0xff);
+}
+
 /// The manual's pseudo-code of bfe.
 template <class T>
 T bfe(T a, std::uint32_t b, std::uint32_t c) {
   using U = std::make_unsigned_t<T>;
-  const int msb = sizeof(T) * 8 - 1, pos = static_cast<int>(b & 0xff),
-            len = static_cast<int>(c & 0xff);
+  const int msb = sizeof(T) * 8 - 1, pos = field_bound<T>(b), len = field_bound<T>(c);
   const auto bit = [&](int i) { return (static_cast<U>(a) >> i & 1) != 0; };
   const bool sign = std::is_signed_v<T> && len != 0 && bit(std::min(pos + len - 1, msb));
   U d = 0;
@@ -230,8 +236,7 @@ TEST_CASE_TEMPLATE("bfe and bfi follow the manual's pseudo-code", T, std::uint32
     CAPTURE(pos[i]);
     CAPTURE(len[i]);
     CHECK(extracted[i] == bfe(a[i], pos[i], len[i]));
-    const int msb = sizeof(T) * 8 - 1, p = static_cast<int>(pos[i] & 0xff),
-              n = static_cast<int>(len[i] & 0xff);
+    const int msb = sizeof(T) * 8 - 1, p = field_bound<T>(pos[i]), n = field_bound<T>(len[i]);
     U f = ~static_cast<U>(a[i]);
     for (int k = 0; k < n && p + k <= msb; ++k) {
       f = (f & ~(U(1) << (p + k))) | ((static_cast<U>(a[i]) >> k & 1) << (p + k));

@@ -127,12 +127,13 @@ TEST_CASE("generic addresses reach shared, local and global memory") {
       "ld.param.u64 %p, [p];\nmov.u32 %t, %tid.x;\nmov.u64 %s, box;\ncvta.shared.u64 %s, "
       "%s;\nmad.wide.u32 %s, %t, 4, %s;\n"
       "mov.u64 %l, stack;\ncvta.local.u64 %l, %l;\n"
-      "add.u32 %x, %t, 100;\nst.u32 [%s], %x;\nbar.warp.sync -1;\nld.shared.u32 %r, [box];\nmov.u32 %x, %t;\nst.u32 "
+      "add.u32 %x, %t, 100;\nst.u32 [%s], %x;\nbar.warp.sync -1;\nld.shared.u32 %r, "
+      "[box];\nmov.u32 %x, %t;\nst.u32 "
       "[%l+4], %x;\n"
       "isspacep.shared %in_s, %s;\nisspacep.local %in_l, %l;\nisspacep.global %in_g, %p;\n"
       // Lanes of one instruction in three spaces.
       "and.b32 %x, %t, 1;\nsetp.eq.u32 %in_l, %x, 1;\nadd.u64 %l, %l, 4;\nselp.b64 %g, %l, %s, "
-      "%in_l;\nsetp.eq.u32 %in_s, %t, 5;\n@%in_s mov.b64 %g, %p;\n"
+      "%in_l;\nsetp.eq.u32 %in_s, %t, 5;\n@%in_s add.u64 %g, %p, 20;\n"
       "ld.u32 %r, [%g];\nmad.wide.u32 %p, %t, 4, %p;\nst.u32 [%p], %r;\nret;\n"));
   std::vector<std::uint32_t> v(32, 9999);
   const auto p = device.upload(v);

@@ -30,7 +30,7 @@ struct Options {
 
 /// Sums over the forms of a group.
 struct Group {
-  std::size_t forms = 0, exact = 0, bad = 0, cases = 0, differing = 0;
+  std::size_t forms = 0, exact = 0, bad = 0, unknown = 0, cases = 0;
   double units = 0;
 };
 
@@ -94,12 +94,12 @@ void write_raw(std::ofstream& out, const Form& f, const Outcome& hardware) {
 
 std::string markdown(const std::string& device, const std::map<std::string, Group>& groups) {
   std::string text = fmt::format(
-      "Hardware: {}.\n\n| group | forms | cases | bit for bit | beyond the bound | largest "
-      "difference (ulp) |\n|---|---|---|---|---|---|\n",
+      "Hardware: {}.\n\n| group | forms | cases | bit for bit | beyond the bound | unknown to the "
+      "emulator | largest difference (ulp) |\n|---|---|---|---|---|---|---|\n",
       device);
   for (const auto& [name, g] : groups) {
-    text += fmt::format("| {} | {} | {} | {} | {} | {:.4g} |\n", name, g.forms, g.cases, g.exact,
-                        g.bad, g.units);
+    text += fmt::format("| {} | {} | {} | {} | {} | {} | {:.4g} |\n", name, g.forms, g.cases,
+                        g.exact, g.bad, g.unknown, g.units);
   }
   return text;
 }
@@ -148,7 +148,6 @@ int run(const Options& o) {
   Recorded recorded;
   recorded.device = hardware.describe();
   std::map<std::string, Group> groups;
-  std::size_t bad = 0;
   for (const Form& f : chosen_forms(o)) {
     const auto operands = operands_of(f);
     const Outcome h = run_form(hardware, f, operands), e = run_form(emulator, f, operands);
@@ -158,16 +157,23 @@ int run(const Options& o) {
     Group& g = groups[f.group];
     ++g.forms;
     g.exact += v.good() && v.differing == 0 ? 1 : 0;
-    g.bad += v.good() ? 0 : 1;
+    const bool unknown = v.emulator_error.starts_with("refused") && v.hardware_error.empty();
+    g.unknown += unknown ? 1 : 0;
+    g.bad += v.good() || unknown ? 0 : 1;
     g.cases += v.cases;
-    g.differing += v.differing;
     g.units = std::max(g.units, v.units);
-    bad += v.good() ? 0 : 1;
     if (table.is_open()) table << line(f, v) << samples(v);
     if (!v.good() || v.differing != 0) std::cout << line(f, v);
   }
+  std::size_t bad = 0, unknown = 0;
+  for (const auto& [name, g] : groups) {
+    bad += g.bad;
+    unknown += g.unknown;
+  }
   const std::string summary = markdown(hardware.describe(), groups);
-  std::cout << "\n" << summary << "\n" << bad << " forms beyond their bound\n";
+  std::cout << "\n"
+            << summary << "\n"
+            << unknown << " forms unknown to the emulator, " << bad << " beyond their bound\n";
   if (!o.markdown.empty()) std::ofstream(o.markdown) << summary;
   if (!o.record.empty()) write_recorded(o.record, recorded);
   return bad == 0 ? 0 : 1;
