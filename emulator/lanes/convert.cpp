@@ -412,36 +412,6 @@ Handler convert(const Conversion& c) {
   }
 }
 
-namespace {
-
-/// Rounds to the 10 fraction bits of tf32.
-template <Rounding rounding, bool relu>
-void to_tf32(Warp& w, const Instruction& i, LaneMask m) {
-  map1<std::uint32_t, float>(w, i, m, [](float v) -> std::uint32_t {
-    if (v != v) return canonical_nan<float>;
-    if (relu && !(v > 0)) return 0;
-    const std::uint32_t b = bits_of(v);
-    if ((b & 0x7fffffffu) == infinity_bits<float>) return b;
-    const std::uint32_t half = rounding == Rounding::rna  ? 0x1000u
-                               : rounding == Rounding::rn ? 0xfffu + (b >> 13 & 1u)
-                                                          : 0u;
-    return (b + half) & ~0x1fffu;
-  });
-}
-
-}  // namespace
-
-Handler convert_tf32(FloatMode mode) {
-  switch (mode.rounding) {
-    case Rounding::rna: return mode.relu ? nullptr : to_tf32<Rounding::rna, false>;
-    case Rounding::rn:
-      return mode.relu ? to_tf32<Rounding::rn, true> : to_tf32<Rounding::rn, false>;
-    case Rounding::rz:
-      return mode.relu ? to_tf32<Rounding::rz, true> : to_tf32<Rounding::rz, false>;
-    default: return nullptr;
-  }
-}
-
 Handler convert_pair(isa::Type type, FloatMode mode) {
   if (mode.ftz || mode.sat) return nullptr;
   if (type == isa::Type::f16x2) return floats_to_pair<F16>(mode);

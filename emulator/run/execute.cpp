@@ -299,7 +299,9 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   if (grid.variables.size() != module.variables.size()) {
     return refuse("the module's variables are not placed");
   }
-  grid.launch_number = memory.history.add_launch({nullptr, kernel, 0});
+  // What earlier launches did is ordered before this one, or the driver's business.
+  if (memory.history.is_large()) memory.history.clear();
+  grid.launch_number = memory.history.add_launch({kernel});
   grid.workspace = launch.cooperative ? place_workspace(*kernel, memory) : 0;
   Launcher(grid).run();
   if (grid.workspace != 0) memory.free(grid.workspace);

@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "emulator/program.hpp"
-
 namespace ptxmill::emu {
 
 std::size_t AccessSets::place(const Member& m) const {

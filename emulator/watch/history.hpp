@@ -11,7 +11,6 @@
 namespace ptxmill::emu {
 
 struct Kernel;
-class Program;
 
 /// What a warp does between two points at which others may learn of it.
 struct Segment {
@@ -73,11 +72,9 @@ class AccessSets {
   std::vector<std::uint32_t> places_;  ///< of members by their hash, with linear probing; 0: free
 };
 
-/// A launch whose accesses the shadow may still name.
+/// A launch whose accesses the shadow names.
 struct LaunchRecord {
-  std::shared_ptr<const Program> program;
-  const Kernel* kernel = nullptr;
-  std::uint64_t operation = 0;  ///< the driver's number for it
+  const Kernel* kernel = nullptr;  ///< while it runs
 };
 
 class History {
@@ -90,6 +87,8 @@ class History {
   }
   /// True once no segment can be added: accesses are not watched any more.
   bool full() const { return next_ >= most_segments; }
+  /// True where a launch had better not begin with it.
+  bool is_large() const { return next_ > most_segments / 4 || sets.size() > most_segments / 16; }
   std::uint32_t add_launch(LaunchRecord record);
   const LaunchRecord& launch(std::uint32_t number) const { return launches_[number]; }
   std::uint32_t segments() const { return next_; }

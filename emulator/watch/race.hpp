@@ -15,8 +15,7 @@ constexpr Scope scope_in(std::uint32_t access) {
 
 /// The bits of an access by which races are judged.
 constexpr std::uint32_t kind_of(std::uint32_t access) {
-  return access &
-         (AccessBits::writes | AccessBits::compares | 3u << AccessBits::scope_shift);
+  return access & (AccessBits::writes | AccessBits::compares | 3u << AccessBits::scope_shift);
 }
 
 /// A bit for each kind that members of a set can be of: plain reads, strong ones by their scope.
