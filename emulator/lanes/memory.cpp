@@ -115,9 +115,10 @@ template <class T, int count, bool checked>
         t, [&](int l, std::uint64_t offset) { r[l] = to_register(read<T>(p + offset), mask); });
     write_lanes(w.lanes<Word<T>>(i.d[k]), r, m);
     if constexpr (checked) {
-      const auto* flags = reinterpret_cast<const std::byte*>(t.written + element);
       const LaneMask defined =
-          t.written == nullptr ? all_lanes : written_lanes<T, stride>(flags, t);
+          t.written == nullptr
+              ? all_lanes
+              : written_lanes<T, stride>(reinterpret_cast<const std::byte*>(t.written + element), t);
       LaneMask& d = w.defined[i.d[k]];
       d = (d & ~m) | (defined & m);
     }

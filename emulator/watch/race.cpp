@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t segment_mask = ~Stamp{0} << stamp_segment_shift;
 
-// Some 60 bytes each.
+// Some 24 bytes each.
 constexpr std::size_t most_sets = std::size_t{1} << 22;
 
 constexpr bool has(LaneMask m, int lane) { return (m >> lane & 1u) != 0; }
