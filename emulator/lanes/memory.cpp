@@ -120,6 +120,7 @@ template <class T, int count, bool checked>
           t.written == nullptr ? all_lanes : written_lanes<T, stride>(flags, t);
       LaneMask& d = w.defined[i.d[k]];
       d = (d & ~m) | (defined & m);
+      if ((m & ~defined) != 0) note_undefined(w, i, m & ~defined);
     }
   }
 }
