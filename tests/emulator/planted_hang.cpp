@@ -61,7 +61,7 @@ BOTH:
 ld.acquire.gpu.global.u32 %v1, [%c+8];
 add.u32 %v2, %v2, 1;
 setp.lt.u32 %k2, %v1, 2;
-setp.lt.u32 %k3, %v2, 15000;
+setp.lt.u32 %k3, %v2, 23000;
 and.pred %k2, %k2, %k3;
 @%k2 bra BOTH;
 // ---- second lock
