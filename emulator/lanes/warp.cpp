@@ -65,6 +65,7 @@ void shuffle_op(Warp& w, const Instruction& i, LaneMask m) {
   d0 = (d0 & ~m) | (defined & control & m);
   LaneMask& d1 = w.defined[i.d[1]];
   d1 = (d1 & ~m) | (control & m);
+  if (m == all_lanes) return;
   LaneMask apart = 0;  // lanes that read one that takes no part
   for (int l = 0; l < lane_count; ++l) apart |= (~m >> source[l] & 1u) << l;
   if ((apart & m) != 0) note_undefined(w, i, apart & m, source);

@@ -11,11 +11,11 @@
 namespace ptxmill::emu::interpreter_test {
 
 /// A kernel and its twin in one text: "<<bug||cure>>" stands for the one or the other. Parameters:
-/// p (1024 words, each its own index), r (1024 words of 0, the results), c (64 words of 0).
-/// Registers: %p, %r, %c; %q and %o, this thread's word of p and of r; %t thread, %l lane, %b
-/// block, %n threads of a block, %g thread of the grid; %z where the 4096 bytes of shared memory
-/// `s` begin, %s this thread's word of them; %v<16>, %h<4>, %w<8>, %f<8> and predicates %k<8> to
-/// use.
+/// p (1024 words, each its own index), r (1024 words of 0, the results), c (64 words of 0); the
+/// constants `table`: 5, 6, 7, 8. Registers: %p, %r, %c; %q and %o, this thread's word of p and of
+/// r; %t thread, %l lane, %b block, %n threads of a block, %g thread of the grid; %z where the 4096
+/// bytes of shared memory `s` begin, %s this thread's word of them; %v<16>, %h<4>, %w<8>, %f<8> and
+/// predicates %k<8> to use.
 struct Planted {
   const char* name;
   /// Lines that a report must name end in "//!", or are notes; one at least of those that end in
@@ -48,7 +48,7 @@ inline std::string twin(std::string_view code, bool cured) {
 }
 
 inline std::string planted_module(std::string_view code, bool cured) {
-  return module_text(
+  std::string text = module_text(
       ".param .u64 p, .param .u64 r, .param .u64 c",
       ".reg .b64 %p, %r, %c, %q, %o, %w<8>;\n.reg .b32 %t, %l, %b, %n, %g, %z, %s, %v<16>;\n"
       ".reg .b16 %h<4>;\n.reg .f32 %f<8>;\n.reg .pred %k<8>;\n.shared .align 16 .b8 s[4096];\n"
@@ -57,6 +57,8 @@ inline std::string planted_module(std::string_view code, bool cured) {
       "mad.lo.u32 %g, %b, %n, %t;\nmad.wide.u32 %q, %g, 4, %p;\nmad.wide.u32 %o, %g, 4, %r;\n"
       "mov.u32 %z, s;\nmad.lo.u32 %s, %t, 4, %z;\n" +
           twin(code, cured) + "ret;\n");
+  text.insert(text.find(".visible"), ".const .align 4 .b32 table[4] = {5, 6, 7, 8};\n");
+  return text;
 }
 
 /// "line 12:" and "phase: name" of each line that ends in the mark.

@@ -120,6 +120,20 @@ st.global.u32 [%o], %v1;
      own,
      0,
      illegal},
+    {"an index beyond a constant table",
+     R"(
+mov.u64 %w0, table;
+and.b32 %v0, %t, <<7||3>>;
+mad.wide.u32 %w0, %v0, 4, %w0;
+// ---- look up
+ld.const.u32 %v1, [%w0]; //!
+st.global.u32 [%o], %v1;
+)",
+     {"out of bounds: 4 bytes of", "0 bytes past the end of the 16-byte allocation", "lane 4"},
+     {},
+     [](std::uint32_t i) { return 5 + i % 4; },
+     0,
+     illegal},
     {"a read beyond the parameters",
      R"(
 // ---- arguments
