@@ -114,6 +114,40 @@ st.global.u32 [%o], %v0;
      {"data race on shared memory", "copies to it"},
      {.block = {64, 1, 1}},
      [](std::uint32_t i) { return i ^ 32; }},
+    {"one warp waits for the copies of all",
+     ZEROED R"(
+xor.b32 %v1, %t, 32;
+mad.lo.u32 %v1, %v1, 4, %z;
+setp.lt.u32 %k0, %t, 32;
+// ---- fetch
+cp.async.ca.shared.global [%s], [%q], 4; //!
+cp.async.commit_group;
+<<@%k0||>> cp.async.wait_group 0;
+bar.sync 0;
+// ---- use
+ld.shared.u32 %v0, [%v1]; //!
+st.global.u32 [%o], %v0;
+)",
+     {"data race on shared memory", "copies to it", in_flight},
+     {.block = {64, 1, 1}},
+     [](std::uint32_t i) { return i ^ 32; }},
+    {"a source that another warp has just stored",
+     R"(
+xor.b32 %v1, %t, 32;
+mad.wide.u32 %w0, %v1, 4, %p;
+add.u32 %v2, %t, 7;
+// ---- produce
+st.global.u32 [%q], %v2; //!
+<<||bar.sync 0;>>
+// ---- fetch
+cp.async.ca.shared.global [%s], [%w0], 4; //!
+cp.async.wait_all;
+ld.shared.u32 %v0, [%s];
+st.global.u32 [%o], %v0;
+)",
+     {"data race on global memory", "copies from it", "writes it"},
+     {.block = {64, 1, 1}},
+     [](std::uint32_t i) { return (i ^ 32) + 7; }},
     {"the source overwritten in flight",
      R"(
 // ---- fetch

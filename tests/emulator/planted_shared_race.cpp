@@ -212,6 +212,21 @@ st.global.u32 [%o], %v0;
      {"data race on shared memory", "updates it (atomic)", "reads it"},
      {.block = {64, 1, 1}},
      [](std::uint32_t) { return 64u; }},
+    {"a counter set to zero without a barrier before the others count",
+     ZEROED R"(
+setp.eq.u32 %k0, %t, 0;
+// ---- reset
+@%k0 st.shared.u32 [%z], 10; //!
+<<||bar.sync 0;>>
+// ---- count
+red.shared.add.u32 [%z], 1; //!
+bar.sync 0;
+ld.shared.u32 %v0, [%z];
+st.global.u32 [%o], %v0;
+)",
+     {"data race on shared memory", "updates it (atomic)", "writes it"},
+     {.block = {64, 1, 1}},
+     [](std::uint32_t) { return 74u; }},
     {"a plain reset of a counter that another warp counts in",
      ZEROED R"(
 setp.eq.u32 %k0, %t, 33;
