@@ -87,6 +87,18 @@ st.global.u32 [%o], %v0;
      {"lane 0", no_member, "0xffff0000 does not name it"},
      {},
      [](std::uint32_t) { return 16u; }},
+    {"lanes that name one another with different masks",
+     R"(
+setp.lt.u32 %k0, %l, 16;
+selp.b32 %v1, 0xffff, <<0xffffffff||0xffff0000>>, %k0;
+// ---- exchange
+shfl.sync.bfly.b32 %v0, %t, 3, 31, %v1; //!
+st.global.u32 [%o], %v0;
+)",
+     {"lane 16 executes a warp-level instruction with membermask 0xffffffff, which names lane 0, "
+      "whose membermask is 0x0000ffff"},
+     {},
+     [](std::uint32_t i) { return i ^ 3; }},
     {"a reduction with a mask that names too few",
      R"(
 // ---- total
