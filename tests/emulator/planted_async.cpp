@@ -7,11 +7,6 @@ namespace {
 const char* const in_flight =
     "the copy is in flight: its thread has not waited for it (cp.async.wait_group, or wait_all)";
 
-/// Zeroes 16 bytes of shared memory a thread, so that what is read too early is defined.
-#define ZEROED                                                      \
-  "// ---- clear\nmov.u32 %v15, 0;\nmad.lo.u32 %v14, %t, 16, %z;\n" \
-  "st.shared.v4.u32 [%v14], {%v15, %v15, %v15, %v15};\nbar.sync 0;\n"
-
 const Planted planted[] = {
     {"a copy that nobody waits for",
      ZEROED R"(

@@ -10,6 +10,11 @@
 
 namespace ptxmill::emu::interpreter_test {
 
+/// Zeroes 16 bytes of shared memory a thread, so that what is read too early is defined.
+#define ZEROED                                                      \
+  "// ---- clear\nmov.u32 %v15, 0;\nmad.lo.u32 %v14, %t, 16, %z;\n" \
+  "st.shared.v4.u32 [%v14], {%v15, %v15, %v15, %v15};\nbar.sync 0;\n"
+
 /// A kernel and its twin in one text: "<<bug||cure>>" stands for the one or the other. Parameters:
 /// p (1024 words, each its own index), r (1024 words of 0, the results), c (64 words of 0); the
 /// constants `table`: 5, 6, 7, 8. Registers: %p, %r, %c; %q and %o, this thread's word of p and of

@@ -6,11 +6,6 @@ namespace {
 
 const char* const no_barrier = "no barrier, and no release and acquire, lies between them";
 
-/// Zeroes 16 bytes of shared memory a thread, so that what is read too early is defined.
-#define ZEROED                                                      \
-  "// ---- clear\nmov.u32 %v15, 0;\nmad.lo.u32 %v14, %t, 16, %z;\n" \
-  "st.shared.v4.u32 [%v14], {%v15, %v15, %v15, %v15};\nbar.sync 0;\n"
-
 /// %v1 is the place of the thread 32 away.
 #define PARTNER "xor.b32 %v0, %t, 32;\nmad.lo.u32 %v1, %v0, 4, %z;\n"
 
