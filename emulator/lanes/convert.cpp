@@ -154,7 +154,9 @@ template <bool sat, class T>
 
 template <class To, class From, bool sat>
 void integer_to_float(Warp& w, const Instruction& i, LaneMask m) {
-  map1<To, From>(w, i, m, [](From v) { return finished<sat>(static_cast<To>(v)); });
+  // Zero by itself: a compiler may put 64 bits together from halves, whose sum rounds down to -0.
+  map1<To, From>(w, i, m,
+                 [](From v) { return finished<sat>(v == 0 ? To{0} : static_cast<To>(v)); });
 }
 
 /// An integer as a double with a sticky last bit, so that a second rounding does no harm.

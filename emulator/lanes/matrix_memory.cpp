@@ -85,6 +85,7 @@ void load_matrices(Warp& w, const Instruction& i, LaneMask m) {
       defined |= static_cast<LaneMask>(whole) << l;
     }
     w.defined[i.d[n]] = defined;
+    if (w.checked && defined != all_lanes) note_undefined(w, i, ~defined);
   }
 }
 

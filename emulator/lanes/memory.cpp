@@ -121,6 +121,7 @@ template <class T, int count, bool checked>
               : written_lanes<T, stride>(reinterpret_cast<const std::byte*>(t.written + element), t);
       LaneMask& d = w.defined[i.d[k]];
       d = (d & ~m) | (defined & m);
+      if ((m & ~defined) != 0) note_undefined(w, i, m & ~defined);
     }
   }
 }

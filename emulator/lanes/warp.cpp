@@ -42,6 +42,7 @@ template <ShuffleMode mode>
 template <ShuffleMode mode>
 void shuffle_op(Warp& w, const Instruction& i, LaneMask m) {
   alignas(64) U32 r[lane_count];
+  int source[lane_count];
   const U32* a = w.lanes<U32>(i.s[0]);
   const U32* b = w.lanes<U32>(i.s[1]);
   const U32* c = w.lanes<U32>(i.s[2]);
@@ -51,6 +52,7 @@ void shuffle_op(Warp& w, const Instruction& i, LaneMask m) {
     bool in_range = false;
     const int from = source_lane<mode>(l, b[l], c[l], &in_range);
     r[l] = a[from];
+    source[l] = from;
     valid |= static_cast<LaneMask>(in_range) << l;
     // What a lane outside the group holds is not defined.
     defined |= (source_defined >> from & 1u) << l;
@@ -63,6 +65,10 @@ void shuffle_op(Warp& w, const Instruction& i, LaneMask m) {
   d0 = (d0 & ~m) | (defined & control & m);
   LaneMask& d1 = w.defined[i.d[1]];
   d1 = (d1 & ~m) | (control & m);
+  if (m == all_lanes) return;
+  LaneMask apart = 0;  // lanes that read one that takes no part
+  for (int l = 0; l < lane_count; ++l) apart |= (~m >> source[l] & 1u) << l;
+  if ((apart & m) != 0) note_undefined(w, i, apart & m, source);
 }
 
 /// A result that depends on all lanes is defined where all their operands are.

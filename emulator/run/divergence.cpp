@@ -58,6 +58,7 @@ void start_warp(WarpState& w, LaneMask lanes) {
   w.current = 0;
   w.misused_barrier = false;
   w.notes_passed.clear();
+  w.undefined.fill({});
 }
 
 void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t next,

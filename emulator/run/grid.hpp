@@ -63,6 +63,13 @@ struct CallFrame {
   std::vector<LaneMask> defined;
 };
 
+/// The instruction that last gave a lane an undefined value: a load of what nothing had written,
+/// or a shuffle from a lane that took no part in it.
+struct UndefinedOrigin {
+  const Instruction* instruction = nullptr;
+  int from = 0;  ///< the lane that a shuffle read
+};
+
 struct WarpState : Warp {
   std::vector<Split> splits;
   std::vector<Meeting> meetings;
@@ -72,6 +79,7 @@ struct WarpState : Warp {
   std::map<std::uint32_t, std::uint32_t> notes_passed;  ///< by pc, for uniformity notes
   WarpOrder order;
   CopyQueue copies;
+  std::array<UndefinedOrigin, lane_count> undefined{};  ///< by lane
 
   // Of kernels with calls: local memory that outgrew the block's, and the calls under way.
   std::vector<std::byte> stack;

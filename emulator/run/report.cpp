@@ -143,6 +143,18 @@ Outcome outcome_of(Fault fault) {
 
 bool is_undefined_use(Fault fault) { return fault >= Fault::undefined_address; }
 
+/// How the lane came by the undefined value that it uses, as far as is known.
+std::string origin_of_undefined(const Warp& warp, int lane) {
+  const UndefinedOrigin& o =
+      static_cast<const WarpState&>(warp).undefined[static_cast<std::size_t>(lane)];
+  if (o.instruction == nullptr) return {};
+  const std::string there = where(*warp.grid, pc_of(*warp.grid, *o.instruction));
+  if (o.instruction->kind == Kind::warp_sync)
+    return text("\n  the lane last read lane ", o.from,
+                ", which takes no part in the shuffle: ", there);
+  return text("\n  the lane last loaded what nothing had written: ", there);
+}
+
 std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
   switch (s.wait) {
     case Wait::barrier: return text("waits at barrier ", s.barrier);
@@ -196,6 +208,14 @@ void add_finding(Grid& grid, std::string_view what, Outcome outcome, Severity se
   if (grid.result.outcome == Outcome::ok) grid.result.outcome = outcome;
 }
 
+void note_undefined(Warp& warp, const Instruction& i, LaneMask lanes, const int* from) {
+  auto& undefined = static_cast<WarpState&>(warp).undefined;
+  for (LaneMask left = lanes; left != 0; left &= left - 1) {
+    const auto lane = static_cast<std::size_t>(std::countr_zero(left));
+    undefined[lane] = {&i, from == nullptr ? 0 : from[lane]};
+  }
+}
+
 void report_fault(Warp& warp, const Instruction& i, Fault fault, int lane, std::uint64_t address,
                   std::uint32_t size) {
   Grid& grid = *warp.grid;
@@ -203,8 +223,9 @@ void report_fault(Warp& warp, const Instruction& i, Fault fault, int lane, std::
   const Severity severity = is_undefined_use(fault) ? Severity::finding : Severity::fatal;
   // One instruction is reported once, however many threads and rounds it fails in.
   if (severity == Severity::finding && !grid.reported.emplace(pc, fault).second) return;
-  const std::string words = text(describe(grid, i, fault, address, size), "\n  ", where(grid, pc),
-                                 "\n  ", who(grid, warp, lane));
+  std::string words = text(describe(grid, i, fault, address, size), "\n  ", where(grid, pc), "\n  ",
+                           who(grid, warp, lane));
+  if (is_undefined_use(fault)) words += origin_of_undefined(warp, lane);
   add_finding(grid, words, outcome_of(fault), severity);
   warp.stop = grid.stopped;
 }
@@ -219,13 +240,21 @@ std::string standing(const Grid& grid, const std::vector<Cta*>& blocks) {
   std::map<std::string, Place> places;
   for (const Cta* cta : blocks) {
     for (const WarpState& w : cta->warps) {
-      for (const Split& s : w.splits) {
-        Place& p = places[text(waiting_for(grid, w, s), "; ", where(grid, s.pc))];
+      const auto stands = [&](LaneMask lanes, const std::string& how, std::uint32_t pc) {
+        Place& p = places[text(how, "; ", where(grid, pc))];
         ++p.count;
         if (p.names.size() < most_names) {
           p.names.push_back(
-              text("block ", triple(cta->id), " warp ", w.index, " lanes 0x", hex(s.mask, 8)));
+              text("block ", triple(cta->id), " warp ", w.index, " lanes 0x", hex(lanes, 8)));
         }
+      };
+      for (const Split& s : w.splits) stands(s.mask, waiting_for(grid, w, s), s.pc);
+      for (const Meeting& m : w.meetings) {
+        if (!m.in_use || m.arrived == 0 || (m.pc == nowhere && m.resume == nowhere)) continue;
+        stands(m.arrived,
+               text("waits for lanes 0x", hex(m.expected & ~m.arrived, 8),
+                    " of its warp where they parted and meet again"),
+               m.resume != nowhere ? m.resume : m.pc);
       }
     }
   }

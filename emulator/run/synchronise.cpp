@@ -33,6 +33,28 @@ LaneMask same_group(WarpState& w, const Instruction& i, LaneMask m) {
   return group;
 }
 
+/// Lanes that execute an instruction together and name one another must give one mask.
+void check_agreement(Grid& grid, WarpState& w, const Instruction& i, LaneMask m) {
+  if (same_group(w, i, m) == m) return;
+  for (int l = 0; l < lane_count; ++l) {
+    if ((m >> l & 1u) == 0) continue;
+    const LaneMask mine = member_mask(w, i, l);
+    for (LaneMask named = mine & m; named != 0; named &= named - 1) {
+      const int other = std::countr_zero(named);
+      if (member_mask(w, i, other) == mine) continue;
+      const auto pc = static_cast<std::uint32_t>(&i - grid.kernel.code.data());
+      add_finding(
+          grid,
+          text("lane ", l, " executes a warp-level instruction with membermask 0x", hex(mine, 8),
+               ", which names lane ", other, ", whose membermask is 0x",
+               hex(member_mask(w, i, other), 8), "\n  ", where(grid, pc), "\n  ", who(grid, w, l)),
+          Outcome::launch_failed, Severity::finding);
+      w.stop = grid.stopped;
+      return;
+    }
+  }
+}
+
 void check_members(Grid& grid, WarpState& w, const Instruction& i, LaneMask m) {
   const LaneMask undefined = m & ~w.defined[i.s[4]];
   if (undefined != 0) {
@@ -50,6 +72,7 @@ void check_members(Grid& grid, WarpState& w, const Instruction& i, LaneMask m) {
     w.stop = grid.stopped;
     return;
   }
+  check_agreement(grid, w, i, m);
 }
 
 void run_together(WarpState& w, const Instruction& i, LaneMask lanes) {

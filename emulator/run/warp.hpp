@@ -95,6 +95,11 @@ enum class Fault : std::uint8_t {
 void report_fault(Warp& warp, const Instruction& instruction, Fault fault, int lane,
                   std::uint64_t address, std::uint32_t size);
 
+/// Remembers, for reports, how lanes came by an undefined value: by a load of what nothing has
+/// written, or by a shuffle; of that, `from` holds the lane that each lane read.
+void note_undefined(Warp& warp, const Instruction& instruction, LaneMask lanes,
+                    const int* from = nullptr);
+
 /// Sets `region` to the allocation that holds the byte at `address`. False where none does.
 bool locate_global(Warp& warp, std::uint64_t address, Region& region);
 

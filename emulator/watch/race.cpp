@@ -43,6 +43,7 @@ class Watch {
     scope_ = scope_in(access);
     writes_ = (access & AccessBits::writes) != 0;
     cached_ = !w.order.lanes;
+    copies_ = i.kind == Kind::copy;
   }
 
   /// The accesses of the warp itself.
@@ -154,7 +155,7 @@ class Watch {
 
   /// Quick: whether all that the stamp names is known to all whom `mine` names.
   [[gnu::always_inline]] bool is_before(Stamp s, Stamp mine) {
-    if (s == mine) return spread_of(s) != Spread::several;
+    if (s == mine) return spread_of(s) != Spread::several && !copies_;
     return relation(segment_of(s)) == Relation::before;
   }
 
@@ -374,7 +375,8 @@ class Watch {
   std::uint16_t number_ = 0;
   Scope scope_ = Scope::weak;
   bool writes_ = false;
-  bool cached_ = true;  ///< no lane knows more than its warp: what holds for one holds for all
+  bool copies_ = false;  ///< in flight: not even the thread itself orders two of them
+  bool cached_ = true;   ///< no lane knows more than its warp: what holds for one holds for all
   std::uint32_t last_segment_ = 0;
   Relation last_relation_ = Relation::unknown;
 };
