@@ -70,7 +70,7 @@ struct AccessBits {
   static constexpr std::uint32_t reads = 1u << 11, writes = 1u << 12;  ///< an atomic does both
   static constexpr int scope_shift = 13;                               ///< a Scope, 2 bits
   static constexpr std::uint32_t acquires = 1u << 15, releases = 1u << 16;
-  static constexpr int element_shift = 17;  ///< log2 of the bytes of an element, 2 bits
+  static constexpr int element_shift = 17;             ///< log2 of the bytes of an element, 2 bits
   static constexpr std::uint32_t compares = 1u << 19;  ///< writes where d[0] comes out as s[1]
 };
 

@@ -110,8 +110,8 @@ struct CallSite {
 
 struct Kernel {
   EntryInfo info;
-  std::vector<Instruction> code;                   ///< closed by an exit
-  std::vector<Origin> origins;                     ///< of `code`
+  std::vector<Instruction> code;  ///< closed by an exit
+  std::vector<Origin> origins;    ///< of `code`
   /// Accesses to memory by number, from 1 on, and the number of each instruction, 0 where it has
   /// none. A kernel with more than can be numbered has its later ones under one.
   std::vector<std::uint32_t> accesses;

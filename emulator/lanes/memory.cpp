@@ -116,9 +116,9 @@ template <class T, int count, bool checked>
     write_lanes(w.lanes<Word<T>>(i.d[k]), r, m);
     if constexpr (checked) {
       const LaneMask defined =
-          t.written == nullptr
-              ? all_lanes
-              : written_lanes<T, stride>(reinterpret_cast<const std::byte*>(t.written + element), t);
+          t.written == nullptr ? all_lanes
+                               : written_lanes<T, stride>(
+                                     reinterpret_cast<const std::byte*>(t.written + element), t);
       LaneMask& d = w.defined[i.d[k]];
       d = (d & ~m) | (defined & m);
       if ((m & ~defined) != 0) note_undefined(w, i, m & ~defined);
