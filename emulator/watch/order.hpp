@@ -59,7 +59,7 @@ struct WarpOrder {
     std::uint32_t segment = 0;
     Relation relation = Relation::unknown;
   };
-  std::array<Remembered, 64> relations;
+  std::array<Remembered, 32> relations;
 
   /// What became of cells that the warp's accesses joined, while the segment lasts.
   struct Transition {
@@ -67,10 +67,10 @@ struct WarpOrder {
     std::uint16_t access = 0;
     std::uint32_t others = 0;  ///< a set; or a stamp of several lanes; 0: the access alone
   };
-  std::array<Transition, 128> transitions;
+  std::array<Transition, 32> transitions;
   /// Sets all of whose members happened before, by their lowest bits.
-  std::array<std::uint32_t, 64> settled{};
-  std::array<std::uint32_t, 64> settled_global{};
+  std::array<std::uint32_t, 32> settled{};
+  std::array<std::uint32_t, 32> settled_global{};
 };
 
 struct CtaOrder {

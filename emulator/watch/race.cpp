@@ -57,7 +57,7 @@ class Watch {
       const int lane = std::countr_zero(left);
       const LaneMask here = together ? lanes_at(t_.offset[lane], left) : LaneMask{1} << lane;
       left &= ~here;
-      if (std::popcount(here) == 1) {
+      if ((here & (here - 1)) == 0) {
         words(lane, make_stamp(segment_, lane, Spread::word));
       } else {
         words(lane, make_stamp(current_segment(grid_, w_, here), 0, Spread::several));
@@ -145,6 +145,14 @@ class Watch {
       c.others = mine;
       c.others_access = number_;
       if (writes_) c.others_access |= Cell::strong_write;
+      return;
+    }
+    // A plain read races with whatever a read before it, which it knows of, races with.
+    if (!writes_ && scope_ == Scope::weak && (c.others & Cell::is_set) == 0 &&
+        (c.others_access & Cell::strong_write) == 0 &&
+        relation(segment_of(c.others)) == Relation::before) {
+      c.others = mine;
+      c.others_access = number_;
       return;
     }
     if (c.others == mine && (c.others_access & ~Cell::strong_write) == number_) return;
@@ -265,7 +273,7 @@ class Watch {
         std::uint64_t{from} << 32 | rotated(mine, -rotation) | (t_.global ? 1u << 31 : 0u);
     const bool whole =
         cached_ && first == 0 && last == Shadow::word && segment_ == w_.order.segment;
-    const std::uint64_t hash = key * 0x9e3779b97f4a7c15u >> 57;
+    const std::uint64_t hash = key * 0x9e3779b97f4a7c15u >> 59;
     WarpOrder::Transition& known = w_.order.transitions[hash];
     if (!whole || known.key != key || known.access != number_) {
       if (sets_.size() >= most_sets) return;  // this access goes unwatched
