@@ -93,9 +93,11 @@ void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t n
   }
 }
 
-void release_impatient(WarpState& w) {
-  // Long enough for loops whose lanes leave one by one, short enough for a lock taken in turns.
-  constexpr std::uint64_t patience = 16384;
+namespace {
+
+/// Lanes that have waited at a meeting while the warp ran `patience` instructions go on alone.
+bool release(WarpState& w, std::uint64_t patience) {
+  bool any = false;
   for (std::uint32_t k = 1; k < w.meetings.size(); ++k) {
     Meeting& m = w.meetings[k];
     if (!m.in_use || m.arrived == 0 || w.ran - m.last_arrival < patience) continue;
@@ -106,7 +108,24 @@ void release_impatient(WarpState& w) {
     m.expected &= ~m.arrived;
     m.arrived = 0;
     w.splits.push_back(s);
+    any = true;
   }
+  return any;
+}
+
+}  // namespace
+
+void release_impatient(WarpState& w) {
+  // Long enough for loops whose lanes leave one by one, short enough for a lock taken in turns.
+  release(w, 16384);
+}
+
+bool release_awaited(WarpState& w) {
+  const auto waits = [&](Wait wait) {
+    return std::any_of(w.splits.begin(), w.splits.end(),
+                       [&](const Split& s) { return s.wait == wait; });
+  };
+  return waits(Wait::warp) && !waits(Wait::barrier) && release(w, 0);
 }
 
 void separate(WarpState& w, LaneMask lanes) {

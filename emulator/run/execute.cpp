@@ -205,6 +205,7 @@ class Launcher {
       if (!alive) return BlockState::finished;
       if (ran) continue;
       if (asleep) return BlockState::asleep;
+      if (std::any_of(cta.warps.begin(), cta.warps.end(), release_awaited)) continue;
       if (!resolve(cta)) return grid_.stopped ? BlockState::running : BlockState::stuck;
     }
   }

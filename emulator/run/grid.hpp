@@ -208,6 +208,9 @@ void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t n
 /// Lets lanes that have waited long at a meeting go on alone: those that they wait for may be
 /// spinning on what they would do next, and a device promises that all make progress.
 void release_impatient(WarpState& w);
+/// Where nothing else can run: lets lanes at a meeting go on if others of the warp wait, at a
+/// warp-level instruction, for what they do next. False where there are none.
+bool release_awaited(WarpState& w);
 /// Leaves only `lanes` in the current split; the others go on behind its instruction.
 void separate(WarpState& w, LaneMask lanes);
 /// The current split has reached its meeting place. False where it must wait there.

@@ -177,6 +177,22 @@ TEST_CASE("lanes of one warp can wait for one another") {
   }
 }
 
+TEST_CASE("lanes meet at one sync inside a branch and another behind it") {
+  Device device(module_text(
+      ".param .u64 p",
+      ".reg .b64 %p;\n.reg .b32 %t, %v;\n.reg .pred %q;\nld.param.u64 %p, [p];\nmov.u32 %t, "
+      "%tid.x;\nmad.wide.u32 %p, %t, 4, %p;\nmov.u32 %v, 1;\nsetp.lt.u32 %q, %t, 16;\n"
+      "@!%q bra JOIN;\nbar.warp.sync -1;\nmov.u32 %v, 2;\nJOIN:\nadd.u32 %v, %v, 10;\n"
+      "@%q bra END;\nbar.warp.sync -1;\nEND:\nst.global.u32 [%p], %v;\nret;\n"));
+  for (const Schedule schedule : {Schedule::earliest, Schedule::latest, Schedule::random}) {
+    device.options.schedule = schedule;
+    const auto p = device.upload(std::vector<std::uint32_t>(32, 0));
+    check_clean(device.run({}, p));
+    const auto v = device.download<std::uint32_t>(p, 32);
+    for (std::uint32_t i = 0; i < 32; ++i) CHECK(v[i] == (i < 16 ? 12 : 11));
+  }
+}
+
 TEST_CASE("threads, warps and blocks number themselves in three dimensions") {
   Device device(module_text(
       ".param .u64 p",
