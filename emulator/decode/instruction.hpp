@@ -10,6 +10,7 @@ namespace ptxmill::emu {
 using LaneMask = std::uint32_t;
 inline constexpr int lane_count = 32;
 inline constexpr LaneMask all_lanes = 0xffffffffu;
+constexpr bool has_lane(LaneMask m, int lane) { return (m >> lane & 1u) != 0; }
 
 /// A place in a warp's register storage, counted in units of `slot_bytes`. A register of up to 32
 /// bits takes one slot, 32 bits a lane; one of 64 bits takes two; a predicate takes one, whose

@@ -302,7 +302,7 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   }
   // What earlier launches did is ordered before this one, or the driver's business.
   if (memory.history.is_large()) memory.history.clear();
-  grid.launch_number = memory.history.add_launch({kernel});
+  grid.launch_number = memory.history.add_launch();
   grid.workspace = launch.cooperative ? place_workspace(*kernel, memory) : 0;
   Launcher(grid).run();
   if (grid.workspace != 0) memory.free(grid.workspace);

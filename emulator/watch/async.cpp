@@ -12,8 +12,6 @@ namespace {
 
 WarpState& state(Warp& w) { return static_cast<WarpState&>(w); }
 
-bool has(LaneMask m, int lane) { return (m >> lane & 1u) != 0; }
-
 /// The segment of the copies that `lanes`, all in their group of that number, start now.
 std::uint32_t segment_for(Grid& grid, WarpState& w, std::uint32_t number, LaneMask lanes) {
   History& history = grid.memory.history;
@@ -44,7 +42,7 @@ void for_groups(Grid& grid, WarpState& w, LaneMask lanes, F f) {
         w.copies.committed[static_cast<std::size_t>(std::countr_zero(lanes))];
     LaneMask together = 0;
     for (int l = 0; l < lane_count; ++l)
-      if (has(lanes, l) && w.copies.committed[static_cast<std::size_t>(l)] == number)
+      if (has_lane(lanes, l) && w.copies.committed[static_cast<std::size_t>(l)] == number)
         together |= LaneMask{1} << l;
     f(together, segment_for(grid, w, number, together));
     lanes &= ~together;

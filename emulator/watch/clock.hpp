@@ -30,7 +30,6 @@ class Clock {
   bool knows(std::uint32_t cta, std::uint16_t warp, std::uint16_t lane, Time time) const;
   /// Whether all that `other` knows is known here.
   bool includes(const Clock& other) const;
-  bool empty() const { return entries_.empty(); }
 
  private:
   using Entry = std::pair<std::uint64_t, Time>;

@@ -1,7 +1,5 @@
 #include "emulator/watch/history.hpp"
 
-#include <utility>
-
 namespace ptxmill::emu {
 
 std::size_t AccessSets::place(const Member& m) const {
@@ -46,15 +44,9 @@ std::uint32_t History::add(const Segment& segment) {
   return next_++;
 }
 
-std::uint32_t History::add_launch(LaunchRecord record) {
-  launches_.push_back(std::move(record));
-  return static_cast<std::uint32_t>(launches_.size() - 1);
-}
-
 void History::clear() {
   chunks_.clear();
   next_ = 1;
-  launches_.assign(1, LaunchRecord{});
   sets.clear();
   ++generation;
 }

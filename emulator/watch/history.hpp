@@ -10,8 +10,6 @@
 
 namespace ptxmill::emu {
 
-struct Kernel;
-
 /// What a warp does between two points at which others may learn of it.
 struct Segment {
   std::uint32_t launch = 0;  ///< number in History
@@ -72,11 +70,6 @@ class AccessSets {
   std::vector<std::uint32_t> places_;  ///< of members by their hash, with linear probing; 0: free
 };
 
-/// A launch whose accesses the shadow names.
-struct LaunchRecord {
-  const Kernel* kernel = nullptr;  ///< while it runs
-};
-
 class History {
  public:
   History();
@@ -89,9 +82,8 @@ class History {
   bool full() const { return next_ >= most_segments; }
   /// True where a launch had better not begin with it.
   bool is_large() const { return next_ > most_segments / 4 || sets.size() > most_segments / 16; }
-  std::uint32_t add_launch(LaunchRecord record);
-  const LaunchRecord& launch(std::uint32_t number) const { return launches_[number]; }
-  std::uint32_t segments() const { return next_; }
+  /// The number of a launch that begins.
+  std::uint32_t add_launch() { return ++launches_; }
 
   AccessSets sets;  ///< of cells in global memory
   /// Counts how often all was forgotten: cells of an older generation are void.
@@ -103,7 +95,7 @@ class History {
   static constexpr std::uint32_t chunk_size = 4096;
   std::vector<std::unique_ptr<Segment[]>> chunks_;
   std::uint32_t next_ = 1;
-  std::vector<LaunchRecord> launches_;
+  std::uint32_t launches_ = 0;
 };
 
 }  // namespace ptxmill::emu

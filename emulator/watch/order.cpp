@@ -15,8 +15,6 @@ LaneOrder& lanes_of(WarpState& w) {
   return *w.order.lanes;
 }
 
-bool has(LaneMask m, int lane) { return (m >> lane & 1u) != 0; }
-
 /// What all lanes of the warp have learned, together.
 ClockPtr learned_by(const WarpState& w) {
   ClockPtr all;
@@ -134,7 +132,7 @@ Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment) {
 
 bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other) {
   const Segment& s = grid.memory.history[segment];
-  if (has(s.pending, other)) return false;
+  if (has_lane(s.pending, other)) return false;
   const auto l = static_cast<std::size_t>(lane);
   const auto o = static_cast<std::size_t>(other);
   const bool same_warp = s.cta == w.cta->order.linear && s.warp == w.index;
@@ -163,14 +161,14 @@ void order_lanes(WarpState& w, LaneMask lanes) {
     std::array<Time, lane_count> met{};
     ClockPtr learned;
     for (int k = 0; k < lane_count; ++k) {
-      if (!has(lanes, k)) continue;
+      if (!has_lane(lanes, k)) continue;
       const auto i = static_cast<std::size_t>(k);
       for (std::size_t j = 0; j < lane_count; ++j) met[j] = std::max(met[j], l.met[i][j]);
       met[i] = o.time;
       learned = joined(learned, l.learned[i]);
     }
     for (std::size_t k = 0; k < lane_count; ++k) {
-      if (!has(lanes, static_cast<int>(k))) continue;
+      if (!has_lane(lanes, static_cast<int>(k))) continue;
       l.met[k] = met;
       l.learned[k] = learned;
     }
@@ -210,12 +208,12 @@ void order_release(Cta& cta, BarrierOrder& b, const std::vector<bool>& waited) {
 void order_fence(WarpState& w, LaneMask lanes, Scope scope) {
   LaneOrder& l = lanes_of(w);
   for (std::size_t k = 0; k < lane_count; ++k) {
-    if (!has(lanes, static_cast<int>(k))) continue;
+    if (!has_lane(lanes, static_cast<int>(k))) continue;
     l.learned[k] = joined(l.learned[k], l.seen_cta[k]);
     if (scope == Scope::gpu) l.learned[k] = joined(l.learned[k], l.seen_gpu[k]);
   }
   for (int k = 0; k < lane_count; ++k) {
-    if (!has(lanes, k)) continue;
+    if (!has_lane(lanes, k)) continue;
     const ClockPtr all = knowledge(w, k);
     const auto i = static_cast<std::size_t>(k);
     l.fenced_cta[i] = all;

@@ -16,8 +16,6 @@ constexpr std::uint32_t segment_mask = ~Stamp{0} << stamp_segment_shift;
 // Some 24 bytes each.
 constexpr std::size_t most_sets = std::size_t{1} << 22;
 
-constexpr bool has(LaneMask m, int lane) { return (m >> lane & 1u) != 0; }
-
 constexpr Stamp rotated(Stamp s, int by) {
   if (spread_of(s) == Spread::several) return s;
   return make_stamp(segment_of(s), (lane_of(s) + by) & (lane_count - 1), spread_of(s));
@@ -88,7 +86,7 @@ class Watch {
   /// Accesses of one or two bytes: as whole words where neighbouring lanes fill them.
   void parts() {
     for (int lane = 0; lane < lane_count; ++lane) {
-      if (!has(lanes_, lane)) continue;
+      if (!has_lane(lanes_, lane)) continue;
       const std::uint64_t word = t_.offset[lane] / Shadow::word;
       const auto count = static_cast<int>(Shadow::word / size_);
       if (fills_word(lane, count)) {
@@ -120,7 +118,7 @@ class Watch {
   bool fills_word(int lane, int count) const {
     if (t_.offset[lane] % Shadow::word != 0 || lane + count > lane_count) return false;
     for (int k = 1; k < count; ++k) {
-      if (!has(lanes_, lane + k)) return false;
+      if (!has_lane(lanes_, lane + k)) return false;
       if (t_.offset[lane + k] != t_.offset[lane] + static_cast<std::uint64_t>(k) * size_)
         return false;
     }
@@ -210,9 +208,9 @@ class Watch {
   }
 
   bool conflicts(const Member& m) const {
-    const Launched of = launched(grid_, segment_of(m.stamp));
-    return conflict(now_.bits, w_.cta->order.linear, of.bits(m.access),
-                    grid_.memory.history[segment_of(m.stamp)].cta);
+    const Segment& s = grid_.memory.history[segment_of(m.stamp)];
+    return s.launch == grid_.launch_number &&
+           conflict(now_.bits, w_.cta->order.linear, access_bits(grid_, m.access), s.cta);
   }
 
   void meet_others(Cell& c, Stamp mine, std::uint32_t first, std::uint32_t last,
@@ -296,14 +294,12 @@ class Watch {
       Stamp replaced = mine;
       if (subsumes({0, others, old_access}, mine, first, last, &replaced))
         return replaced == mine ? 0 : replaced;
-      from = sets_.with(0, rotated(others, -rotation), old_access, kind_in(others, old_access));
+      from = sets_.with(0, rotated(others, -rotation), old_access, kind_in(old_access));
     }
     return Cell::is_set | extended(from, rotation, mine, first, last);
   }
 
-  std::uint16_t kind_in(Stamp s, std::uint16_t access) const {
-    return kind_bit(launched(grid_, segment_of(s)).bits(access));
-  }
+  std::uint16_t kind_in(std::uint16_t access) const { return kind_bit(access_bits(grid_, access)); }
 
   /// Whether each thread of `s` is known to some thread of `mine`.
   bool follows(Stamp s, Stamp mine, std::uint32_t first, std::uint32_t last) {
@@ -323,8 +319,9 @@ class Watch {
   /// both.
   bool subsumes(const Member& old, Stamp mine, std::uint32_t first, std::uint32_t last,
                 Stamp* merged) {
-    const std::uint32_t bits = launched(grid_, segment_of(old.stamp)).bits(old.access);
-    if (kind_of(bits) != kind_of(now_.bits)) return false;
+    // What an earlier launch did, whose kernel may be gone, races with nothing here.
+    if (grid_.memory.history[segment_of(old.stamp)].launch != grid_.launch_number) return true;
+    if (kind_of(access_bits(grid_, old.access)) != kind_of(now_.bits)) return false;
     if (old.stamp == mine) return true;
     if (follows(old.stamp, mine, first, last)) return true;
     if (!is_current(old.stamp) || !is_current(mine)) return false;
@@ -361,7 +358,7 @@ class Watch {
         mine = merged;
         continue;
       }
-      set = sets_.with(set, rotated(m->stamp, -rotation), m->access, kind_in(m->stamp, m->access));
+      set = sets_.with(set, rotated(m->stamp, -rotation), m->access, kind_in(m->access));
     }
     return sets_.with(set, rotated(mine, -rotation), number_, kind_bit(now_.bits));
   }

@@ -46,20 +46,9 @@ constexpr bool conflict(std::uint32_t a, std::uint32_t cta_a, std::uint32_t b,
   return cta_a != cta_b && (s != Scope::gpu || t != Scope::gpu);
 }
 
-/// The kernel that a segment belongs to.
-struct Launched {
-  const Kernel* kernel;
-  /// AccessBits of the kernel's access of that number. Copies count as what they do to `others` of
-  /// a cell: they read.
-  std::uint32_t bits(std::uint16_t number) const {
-    const Instruction& i = kernel->code[kernel->accesses[number]];
-    return i.aux;
-  }
-};
-
-inline Launched launched(const Grid& grid, std::uint32_t segment) {
-  const History& history = grid.memory.history;
-  return {history.launch(history[segment].launch).kernel};
+/// AccessBits of the running kernel's access of that number.
+inline std::uint32_t access_bits(const Grid& grid, std::uint16_t number) {
+  return grid.kernel.code[grid.kernel.accesses[number]].aux;
 }
 
 /// The access being made.

@@ -92,10 +92,9 @@ void report_race(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t 
   if (plain_writes && !s.async && same_value(w, now, other, access, pair, word_offset)) {
     return;
   }
-  const Kernel& kernel = *launched(grid, segment_of(other)).kernel;
-  const std::uint32_t other_pc = kernel.accesses[access];
+  const std::uint32_t other_pc = grid.kernel.accesses[access];
   if (!grid.reported_races.emplace(pc, other_pc).second) return;
-  std::uint32_t other_bits = kernel.code[other_pc].aux;
+  std::uint32_t other_bits = access_bits(grid, access);
   if (s.async) other_bits = other_writes ? AccessBits::writes : AccessBits::reads;
   add_finding(
       grid,
