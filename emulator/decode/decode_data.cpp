@@ -9,10 +9,6 @@ namespace {
 using ast::Operand;
 using isa::Type;
 
-Type word_type(int bits) {
-  return bits == 8 ? Type::b8 : bits == 16 ? Type::b16 : bits == 32 ? Type::b32 : Type::b64;
-}
-
 /// The parts of a vector operand, or of a vector register.
 std::vector<Slot> parts(Decoder& d, const Operand& o, Type part, bool written) {
   std::vector<Slot> slots;

@@ -98,10 +98,6 @@ int held_bits(Decoder& d, const Operand& o, Type t) {
   return held;
 }
 
-Type word_type(int bits) {
-  return bits == 8 ? Type::b8 : bits == 16 ? Type::b16 : bits == 32 ? Type::b32 : Type::b64;
-}
-
 void decode_ld(Decoder& d) {
   const Type t = d.type();
   check_element(d, t);

@@ -63,6 +63,12 @@ struct ModuleContext {
 /// Finds the functions whose addresses are taken.
 void find_function_pointers(ModuleContext& context);
 
+/// The untyped word of that many bits.
+constexpr isa::Type word_type(int bits) {
+  using isa::Type;
+  return bits == 8 ? Type::b8 : bits == 16 ? Type::b16 : bits == 32 ? Type::b32 : Type::b64;
+}
+
 class Decoder {
  public:
   Decoder(const ModuleContext& context, Diagnostics& diagnostics, Kernel& kernel);
