@@ -53,6 +53,24 @@ std::span<const OperandRule> operands(Shape shape) {
   return shape_operands[static_cast<int>(shape)];
 }
 
+bool is_wrapped(Shape shape) {
+  switch (shape) {
+    case Shape::at:
+    case Shape::at_u32:
+    case Shape::sink_at:
+    case Shape::sink_at_u32:
+    case Shape::pred_at_u32:
+    case Shape::elected_mask:
+    case Shape::at_tensor_at:
+    case Shape::at_tensor_at_mask:
+    case Shape::tensor_at:
+    case Shape::wgmma:
+    case Shape::wgmma_a:
+    case Shape::wgmma_k_major: return true;
+    default: return false;
+  }
+}
+
 std::string_view name(Shape shape) { return shape_names[static_cast<int>(shape)]; }
 
 std::string_view name(Level level) {

@@ -19,12 +19,16 @@ enum class Role : std::uint8_t {
   address,    ///< [register+offset] or [symbol+offset]
   pair,       ///< {a, b}: a vector of two registers
   quad,       ///< {a, b, c, d}
+  list,       ///< {a, b, ...}: registers that the instruction's suffix counts
+  tensor,     ///< [map, {x, y}]: a place in a tensor
+  sink,       ///< _: a result that nobody wants
+  elected,    ///< _|p: the predicate alone of two results
   label,
   symbol,  ///< the name of a variable
 };
 
 /// The type of an operand, relative to the type suffix T of the instruction.
-enum class Is : std::uint8_t { T, from, wide, half, u32, pred, none };
+enum class Is : std::uint8_t { T, from, wide, half, u16, u32, u64, pred, none };
 
 struct OperandRule {
   Role role;
@@ -44,7 +48,7 @@ std::span<const OperandRule> operands(Shape shape);
 std::string_view name(Shape shape);
 
 /// What an instruction does besides computing its result.
-enum class Effect : std::uint8_t { pure, load, store, atomic, sync, fence, control, timer };
+enum class Effect : std::uint8_t { pure, load, store, atomic, sync, fence, control, timer, tensor };
 
 /// Sets of threads. As a property of a value: all threads of such a set hold the same one. As a
 /// need of an instruction: all threads of such a set must execute it together.
@@ -63,6 +67,10 @@ struct TargetRule {
 constexpr TargetRule sm(int n) { return {TargetRule::Kind::at_least, n}; }
 constexpr TargetRule only_sm_a(int n) { return {TargetRule::Kind::exactly, n}; }
 inline constexpr TargetRule any = sm(0);
+
+/// Whether no overload takes the operands as they are: the builder has a typed wrapper for each row
+/// of the shape.
+bool is_wrapped(Shape shape);
 
 /// Every row of the table, by its method name.
 enum class Op : std::uint16_t {

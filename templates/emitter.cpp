@@ -74,7 +74,8 @@ Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& d
                  const Form& form)
     : Kernel(entry, target) {
   const Launch launch = declared.launch(form);
-  recorder.set_cta_threads(launch.block[0] * launch.block[1] * launch.block[2]);
+  recorder.set_launch({launch.block[0], launch.block[0] * launch.block[1] * launch.block[2],
+                       launch.min_ctas_per_sm});
   for (const Argument* a : declared.arguments()) {
     if (!a->present()) continue;
     if (const auto* tensor = dynamic_cast<const Tensor*>(a)) {

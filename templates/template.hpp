@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -103,6 +104,10 @@ struct Launch {
 class Template : public spec::Declared {
  public:
   const std::vector<const Argument*>& arguments() const { return arguments_; }
+  /// What the kernel is made for; nothing while a spec is read that several targets share. Set
+  /// before the fields are read, so that check() can refuse what the target lacks.
+  const std::optional<ptx::Target>& target() const { return target_; }
+  void set_target(const ptx::Target& target) { target_ = target; }
   /// The candidates in order of preference; conditions on static dimensions are settled by the
   /// caller.
   virtual std::vector<Form> forms() const { return {Form{}}; }
@@ -125,6 +130,7 @@ class Template : public spec::Declared {
  private:
   friend class Argument;
   std::vector<const Argument*> arguments_;
+  std::optional<ptx::Target> target_;
 };
 
 /// A family of kernels: its name in specs, what it computes, and how to make one.

@@ -85,9 +85,9 @@ void print_kernel(const KernelEntry& kernel) {
   print_fields(*kernel.declared);
   std::cout << "  arguments\n";
   print_arguments(*kernel.declared);
-  for (const ptx::Target& target : kernel.targets)
-    for (const kernels::Form& form : kernel.on(target).settled_forms())
-      print_form(kernel, target, form);
+  for (const KernelEntry::Variant& variant : kernel.variants)
+    for (const kernels::Form& form : variant.declared->settled_forms())
+      print_form(kernel, variant.target, form);
 }
 
 void print_block(const BlockEntry& block) {

@@ -147,9 +147,9 @@ void emit_form(const Library& library, Task& task) {
 std::vector<Task> tasks_of(const Library& library) {
   std::vector<Task> all;
   for (const KernelEntry& kernel : library.kernels)
-    for (const ptx::Target& target : kernel.targets)
-      for (Form& form : kernel.on(target).settled_forms())
-        all.push_back({&kernel, target, std::move(form), {}, {}, {}});
+    for (const KernelEntry::Variant& variant : kernel.variants)
+      for (Form& form : variant.declared->settled_forms())
+        all.push_back({&kernel, variant.target, std::move(form), {}, {}, {}});
   return all;
 }
 
@@ -213,8 +213,8 @@ std::string spec_digest(const Library& library) {
   for (const ptx::Target& t : library.targets) what["targets"].push_back(t.name());
   for (const KernelEntry& k : library.kernels) {
     json entry{{"name", k.name}, {"digest", digest(k, *k.declared)}};
-    for (const auto& [target, declared] : k.tuned)
-      entry["tuned"][target.name()] = digest(k, *declared);
+    for (const KernelEntry::Variant& v : k.variants)
+      if (v.tuned) entry["tuned"][v.target.name()] = digest(k, *v.declared);
     what["kernels"].push_back(std::move(entry));
   }
   for (const BlockEntry& b : library.blocks)

@@ -32,13 +32,22 @@ void list_library(std::ostream& out, const Library& library) {
   for (const BlockEntry& block : library.blocks)
     out << fmt::format("    {:<28} block {}\n", block.name, block.family);
   for (const KernelEntry& kernel : library.kernels) {
-    std::string forms, targets;
-    for (const ptx::Target& target : kernel.targets)
-      targets += (targets.empty() ? "" : " ") + target.name();
-    for (const kernels::Form& form : kernel.declared->settled_forms())
-      if (!form.name.empty()) forms += (forms.empty() ? "; forms " : " ") + form.name;
-    out << fmt::format("    {:<28} template {}; {}{}\n", kernel.name, kernel.family, targets,
-                       forms);
+    // Targets whose forms are the same share a mention.
+    std::vector<std::pair<std::string, std::string>> targets_of_forms;
+    for (const KernelEntry::Variant& variant : kernel.variants) {
+      std::string forms;
+      for (const kernels::Form& form : variant.declared->settled_forms())
+        if (!form.name.empty()) forms += (forms.empty() ? "; forms " : " ") + form.name;
+      const auto known = std::find_if(targets_of_forms.begin(), targets_of_forms.end(),
+                                      [&](const auto& t) { return t.second == forms; });
+      if (known == targets_of_forms.end())
+        targets_of_forms.emplace_back(variant.target.name(), forms);
+      else
+        known->first += " " + variant.target.name();
+    }
+    std::string text;
+    for (const auto& [targets, forms] : targets_of_forms) text += "; " + targets + forms;
+    out << fmt::format("    {:<28} template {}{}\n", kernel.name, kernel.family, text);
   }
 }
 

@@ -60,7 +60,8 @@ class Reader {
   void expand(BlockEntry& block);
   void add_planned(BlockEntry& block, const kernels::PlannedKernel& planned,
                    const ptx::Target& target);
-  void tune(KernelEntry& kernel, const ptx::Target& target, const Node& fields);
+  void add_variant(KernelEntry& kernel, const ptx::Target& target, const Node& fields,
+                   const std::string& pointer);
   std::optional<std::string> read_name(const Node& entry, const std::string& pointer);
 
   /// The families' member of an entry: its template or block.
@@ -206,25 +207,39 @@ void Reader::read_kernel(const Node& entry, const std::string& pointer) {
   declared->read(entry, pointer, {"name", "template"}, problems_);
   if (!name) return;
   library_.kernels.push_back(
-      {*name, *family_name, "kernels[" + *name + "]", std::move(declared), library_.targets, {}});
+      {*name, *family_name, "kernels[" + *name + "]", std::move(declared), {}});
   if (!problems_.empty()) return;
   Node fields = entry;
   std::erase_if(fields.members,
                 [](const Node::Member& m) { return m.key == "name" || m.key == "template"; });
-  for (const ptx::Target& target : library_.targets) tune(library_.kernels.back(), target, fields);
+  for (const ptx::Target& target : library_.targets)
+    add_variant(library_.kernels.back(), target, fields, pointer);
 }
 
-/// Reads the entry once more, with what measurements chose for fields that it leaves open.
-void Reader::tune(KernelEntry& kernel, const ptx::Target& target, const Node& fields) {
-  std::vector<Node::Member> added = tuning_.additions(kernel.family, *kernel.declared, target);
-  if (added.empty()) return;
+/// Reads the entry for a target, with what measurements chose for fields that it leaves open. What
+/// the target alone makes impossible is refused here.
+void Reader::add_variant(KernelEntry& kernel, const ptx::Target& target, const Node& fields,
+                         const std::string& pointer) {
+  const auto declare = [&] {
+    std::unique_ptr<kernels::Template> made = kernels::find_family(kernel.family)->make();
+    made->set_target(target);
+    return made;
+  };
+  std::unique_ptr<kernels::Template> declared = declare();
+  declared->read(fields, pointer, {}, problems_);
+  if (!problems_.empty()) return;
+  std::vector<Node::Member> added = tuning_.additions(kernel.family, *declared, target);
+  if (added.empty()) {
+    kernel.variants.push_back({target, std::move(declared)});
+    return;
+  }
   Node tuned = fields;
   for (Node::Member& m : added) tuned.members.push_back(std::move(m));
-  std::unique_ptr<kernels::Template> declared = kernels::find_family(kernel.family)->make();
+  declared = declare();
   spec::Problems complaints("tuning for " + target.name());
   declared->read(tuned, "", {}, complaints);
   if (complaints.empty())
-    kernel.tuned.emplace_back(target, std::move(declared));
+    kernel.variants.push_back({target, std::move(declared), true});
   else
     problems_.add(fields.at, "",
                   fmt::format("what tuning chooses for \"{}\" does not fit it:\n  {}", kernel.name,
@@ -267,19 +282,15 @@ void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planne
     KernelEntry& known = library_.kernels[place->second];
     if (known.declared->normalised() != declared->normalised())
       throw std::logic_error(name + " differs between targets; a role's fields must not");
-    if (!(known.targets.back() == target)) {
-      known.targets.push_back(target);
-      tune(known, target, fields);
-    }
+    if (!(known.variants.back().target == target)) add_variant(known, target, fields, name);
     return;
   }
   library_.kernels.push_back({name,
                               planned.family,
                               fmt::format("blocks[{}].{}", block.name, planned.role),
                               std::move(declared),
-                              {target},
                               {}});
-  tune(library_.kernels.back(), target, fields);
+  add_variant(library_.kernels.back(), target, fields, name);
 }
 
 }  // namespace
@@ -290,9 +301,9 @@ std::optional<Library> read_spec(std::string_view text, const std::vector<ptx::T
 }
 
 const kernels::Template& KernelEntry::on(const ptx::Target& target) const {
-  for (const auto& [t, with_choices] : tuned)
-    if (t == target) return *with_choices;
-  return *declared;
+  for (const Variant& v : variants)
+    if (v.target == target) return *v.declared;
+  throw std::logic_error(name + " is not made for " + target.name());
 }
 
 }  // namespace ptxmill::cli

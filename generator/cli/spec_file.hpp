@@ -20,9 +20,13 @@ struct KernelEntry {
   std::string family;
   std::string place;  ///< for the header: kernels[log_probs], blocks[encoder].attention
   std::unique_ptr<kernels::Template> declared;
-  std::vector<ptx::Target> targets;
-  /// Where measured choices apply to fields that the spec leaves open: the declaration with them.
-  std::vector<std::pair<ptx::Target, std::unique_ptr<kernels::Template>>> tuned;
+  /// The declaration for one target.
+  struct Variant {
+    ptx::Target target;
+    std::unique_ptr<kernels::Template> declared;
+    bool tuned = false;  ///< measured choices apply to fields that the spec leaves open
+  };
+  std::vector<Variant> variants;
 
   /// What is generated for a target.
   const kernels::Template& on(const ptx::Target& target) const;

@@ -1,5 +1,7 @@
 #include "generator/ptx/kernel.hpp"
 
+#include <algorithm>
+
 namespace ptxmill::ptx {
 namespace {
 
@@ -105,5 +107,85 @@ void Kernel::while_(const std::string& name, const std::function<Pred()>& condit
 }
 
 void Kernel::exit_if(const In<pred>& p) { recorder.early_exit(p.operand.reg, false, p.where); }
+
+TensorMap Kernel::tensor_map_param(const std::string& name, Where where) {
+  constexpr int bytes = 128, align = 64;
+  const std::string symbol = recorder.param({name, isa::Type::b8, bytes, align}, where);
+  Operand at = Operand::symbolic(symbol);
+  at.kind = Operand::Kind::address;
+  const U64 in_param = record<u64>(recorder, Op::mov_address, {at}, where);
+  return {symbol, let(name, cvta_param(in_param, where), where)};
+}
+
+namespace {
+
+void check_roles(const Recorder& recorder, const std::vector<Role>& all, Where where) {
+  constexpr int warpgroup_threads = 128, register_file = 1 << 16;
+  int threads = 0;
+  std::int64_t registers = 0;
+  for (const Role& role : all) {
+    threads += role.warpgroups * warpgroup_threads;
+    registers += std::int64_t{role.warpgroups} * warpgroup_threads * role.registers;
+    if (role.registers != 0 &&
+        (role.registers < 24 || role.registers > 256 || role.registers % 8 != 0))
+      throw BuildError(where, "the role '" + role.name + "' asks for " +
+                                  std::to_string(role.registers) +
+                                  " registers; expected a multiple of 8 from 24 to 256");
+    if ((role.registers == 0) != (all.front().registers == 0))
+      throw BuildError(where, "the role '" + role.name +
+                                  "': either every role says how many registers it has, or none");
+  }
+  const auto& launch = recorder.launch();
+  if (threads != launch.threads)
+    throw BuildError(where, "the roles have " + std::to_string(threads) + " threads, and the CTA " +
+                                std::to_string(launch.threads));
+  if (registers == 0) return;
+  if (launch.min_ctas_per_sm == 0)
+    throw BuildError(where,
+                     "registers are divided among roles only in a kernel that declares how "
+                     "many CTAs a multiprocessor has");
+  if (registers * launch.min_ctas_per_sm > register_file)
+    throw BuildError(
+        where, "the roles ask for " + std::to_string(registers * launch.min_ctas_per_sm) +
+                   " registers of a multiprocessor, which has " + std::to_string(register_file));
+}
+
+}  // namespace
+
+void Kernel::roles(const U32& warpgroup, const std::vector<Role>& all, Where where) {
+  check_roles(recorder, all, where);
+  const int launched_with =
+      (1 << 16) / (recorder.launch().threads * std::max(1, recorder.launch().min_ctas_per_sm)) / 8 *
+      8;
+  const auto run = [&](const Role& role) {
+    if (role.registers != 0 && role.registers < launched_with)
+      setmaxnreg_dec(role.registers, where);
+    else if (role.registers != 0)
+      setmaxnreg_inc(role.registers, where);
+    role.body();
+  };
+  int first = 0;
+  const std::function<void(std::size_t)> branch = [&](std::size_t i) {
+    if (i + 1 == all.size()) return run(all[i]);
+    first += all[i].warpgroups;
+    if_(
+        all[i].name, In<pred>(warpgroup < In<u32>(first, where), where), [&] { run(all[i]); },
+        [&] { branch(i + 1); });
+  };
+  branch(0);
+}
+
+void Kernel::wait(const std::string& name, const Mbarrier& barrier, const In<u32>& parity) {
+  const std::string again = recorder.claim_label(name + "_wait", parity.where);
+  recorder.place_label(again);
+  recorder.branch(again, mbarrier_try_wait_parity(barrier, parity).id(), true, parity.where);
+}
+
+void Kernel::wait_cluster(const std::string& name, const Mbarrier& barrier, const In<u32>& parity) {
+  const std::string again = recorder.claim_label(name + "_wait", parity.where);
+  recorder.place_label(again);
+  recorder.branch(again, mbarrier_try_wait_parity_cluster(barrier, parity).id(), true,
+                  parity.where);
+}
 
 }  // namespace ptxmill::ptx

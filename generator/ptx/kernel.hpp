@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "generator/ptx/methods.hpp"
+#include "generator/ptx/wgmma.hpp"
 
 namespace ptxmill::ptx {
 
@@ -16,11 +16,19 @@ struct EntryShape {
   int min_ctas_per_sm = 0;  ///< 0: not declared
 };
 
+/// What some of a CTA's warpgroups do.
+struct Role {
+  std::string name;
+  int warpgroups;
+  int registers;  ///< of each thread; all roles or none say so
+  std::function<void()> body;
+};
+
 /// One kernel under construction.
-class Kernel : public Methods {
+class Kernel : public WgmmaMethods {
  public:
   Kernel(std::string entry, Target target)
-      : Methods(recorder), recorder(std::move(entry), target) {}
+      : WgmmaMethods(recorder), recorder(std::move(entry), target) {}
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
 
@@ -175,6 +183,9 @@ class Kernel : public Methods {
   Val<T> scalar_param(const std::string& name, std::uint32_t divisor = 1,
                       Where where = Where::here());
 
+  /// A parameter that is a tensor map.
+  TensorMap tensor_map_param(const std::string& name, Where where = Where::here());
+
   // ---- structure
   /// A block of its own: temporaries start again at zero, and none leaves it.
   void phase(const std::string& name, const Body& body, Where where = Where::here());
@@ -191,6 +202,13 @@ class Kernel : public Methods {
   /// Repeats while `condition`, evaluated before each round, holds.
   void while_(const std::string& name, const std::function<Pred()>& condition, const Body& body,
               Where where = Where::here());
+  /// Divides the CTA's warpgroups among roles, the first ones to the first role, and the registers
+  /// of the multiprocessor with them (PTX ISA, "setmaxnreg").
+  void roles(const U32& warpgroup, const std::vector<Role>& all, Where where = Where::here());
+  /// Waits for the end of the mbarrier's phase of that parity. The wait is named for its label.
+  void wait(const std::string& name, const Mbarrier& barrier, const In<u32>& parity);
+  /// The same where threads of other CTAs of the cluster arrive.
+  void wait_cluster(const std::string& name, const Mbarrier& barrier, const In<u32>& parity);
   /// Ends the threads for which p holds.
   void exit_if(const In<pred>& p);
   /// Text for the reader of the PTX.

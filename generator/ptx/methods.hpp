@@ -173,8 +173,7 @@ class Methods {
     recorder_.settle_order({halves[0], halves[1]});                                   \
     Operand both;                                                                     \
     both.kind = Operand::Kind::group;                                                 \
-    both.group[0] = halves[0].reg;                                                    \
-    both.group[1] = halves[1].reg;                                                    \
+    both.group = {halves[0].reg, halves[1].reg};                                      \
     return record<R>(recorder_, Op::m, {both}, where);                                \
   }
 #define PTX_SHAPE_half_half_t(m)                                                       \
@@ -280,6 +279,19 @@ class Methods {
   void m(int id, Where where = Where::here()) { barrier(Op::m, id, std::nullopt, where); }
 #define PTX_SHAPE_barrier_count(m) \
   void m(int id, int threads, Where where = Where::here()) { barrier(Op::m, id, threads, where); }
+/* Wrapped: async.hpp, wgmma.hpp. */
+#define PTX_SHAPE_at(m)
+#define PTX_SHAPE_at_u32(m)
+#define PTX_SHAPE_sink_at(m)
+#define PTX_SHAPE_sink_at_u32(m)
+#define PTX_SHAPE_pred_at_u32(m)
+#define PTX_SHAPE_elected_mask(m)
+#define PTX_SHAPE_at_tensor_at(m)
+#define PTX_SHAPE_at_tensor_at_mask(m)
+#define PTX_SHAPE_tensor_at(m)
+#define PTX_SHAPE_wgmma(m)
+#define PTX_SHAPE_wgmma_a(m)
+#define PTX_SHAPE_wgmma_k_major(m)
 /* Control flow is Kernel's: structured, checked for uniformity. */
 #define PTX_SHAPE_branch(m)
 #define PTX_SHAPE_leave(m)
@@ -308,7 +320,7 @@ class Methods {
   static Operand group(const std::array<Val<H>, n>& v) {
     Operand o;
     o.kind = Operand::Kind::group;
-    for (std::size_t i = 0; i < n; ++i) o.group[i] = v[i].id();
+    for (const Val<H>& element : v) o.group.push_back(element.id());
     return o;
   }
   template <class T, std::size_t n>

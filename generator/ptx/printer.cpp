@@ -160,7 +160,7 @@ std::string Printer::address(const Operand& o) const {
 
 std::string Printer::operand(const Operand& o) const {
   switch (o.kind) {
-    case Operand::Kind::reg: return name(o.reg);
+    case Operand::Kind::reg: return o.text + name(o.reg);
     case Operand::Kind::symbol: return o.text;
     case Operand::Kind::address: return "[" + address(o) + "]";
     case Operand::Kind::shared: return "[" + address(o) + "]";
@@ -171,6 +171,11 @@ std::string Printer::operand(const Operand& o) const {
       for (const RegId r : o.group)
         if (r != no_reg) s += (s.empty() ? "" : ", ") + name(r);
       return "{" + s + "}";
+    }
+    case Operand::Kind::tensor: {
+      std::string s;
+      for (const RegId r : o.group) s += (s.empty() ? "" : ", ") + name(r);
+      return "[" + name(o.reg) + ", {" + s + "}]";
     }
   }
   return {};

@@ -124,6 +124,7 @@ void Recorder::assign(RegId variable, const Operand& value, bool may_take_over, 
                               : nullptr;
     if (result != nullptr &&
         register_class(reg(value.reg).type).prefix == register_class(target.type).prefix) {
+      touch(variable, where);
       *result = variable;
       at(value.reg).consumed_by = target.name;
       return;
@@ -162,6 +163,7 @@ void Recorder::emit(Op op, isa::Type type, std::vector<Operand> operands, Where 
   need(row, where);
   check_control(row, where);
   check_operands(row, operands, where);
+  check_in_flight(row, operands, where);
   for (const Operand& o : operands)
     if (o.kind == Operand::Kind::address ||
         (o.kind == Operand::Kind::shared && op != Op::mov_address))
@@ -205,6 +207,12 @@ void Recorder::emit(Op op, isa::Type type, isa::Type from, std::vector<Operand> 
   lines_.back().suffix += "." + std::string(isa::spelling(from));
 }
 
+void Recorder::emit_spelled(Op op, const std::string& suffix, std::vector<Operand> operands,
+                            Where where) {
+  emit(op, isa::Type::b32, std::move(operands), where);
+  lines_.back().suffix += suffix;
+}
+
 RegId Recorder::special(const isa::SpecialRegister& special, Where where) {
   ptx_version_ = std::max(ptx_version_, special.ptx);
   const RegId r = temporary(special.type, where);
@@ -212,6 +220,7 @@ RegId Recorder::special(const isa::SpecialRegister& special, Where where) {
        where);
   lines_.back().suffix = "." + std::string(isa::spelling(special.type));
   at(r).uniform = special.uniform;
+  if (special.method == "tid_x") at(r).shifts_tid = 0;
   return r;
 }
 

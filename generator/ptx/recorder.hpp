@@ -2,13 +2,13 @@
 // needs more than C++ types. Templates do not see it; they use Kernel (kernel.hpp).
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "generator/ptx/in_flight.hpp"
 #include "generator/ptx/target.hpp"
 #include "generator/ptx/where.hpp"
 #include "isa/isa.hpp"
@@ -22,11 +22,11 @@ inline constexpr RegId no_reg = -1;
 
 /// One operand of a recorded instruction.
 struct Operand {
-  enum class Kind : std::uint8_t { reg, group, integer, real, address, shared, symbol };
+  enum class Kind : std::uint8_t { reg, group, integer, real, address, shared, symbol, tensor };
   Kind kind = Kind::integer;
   isa::Type type = isa::Type::b32;  ///< of a literal
-  RegId reg = no_reg;               ///< reg; the base of an address (no_reg: a symbol)
-  std::array<RegId, 4> group{no_reg, no_reg, no_reg, no_reg};
+  RegId reg = no_reg;        ///< reg; the base of an address (no_reg: a symbol); a tensor's map
+  std::vector<RegId> group;  ///< the registers of a vector; the coordinates in a tensor
   std::int64_t integer = 0;  ///< a literal; the byte offset of an address
   double real = 0;
   std::string text;    ///< symbol, label, special register, parameter
@@ -48,6 +48,7 @@ struct Register {
   Level uniform = Level::grid;
   std::uint32_t divisor = 1;  ///< a power of two known to divide the value
   bool assignable = false;
+  int shifts_tid = -1;      ///< n: this is tid.x >> n
   std::string consumed_by;  ///< the variable that took this temporary's register over
   /// The lines that computed the value and, before it, the operands written inside the same
   /// expression: [first_line, last_line]; -1 where it is no single instruction's result.
@@ -109,11 +110,16 @@ class Recorder {
     registers_[static_cast<std::size_t>(id)].divisor = divisor;
   }
 
+  /// The largest power of two that is known to divide an operand or an address.
+  std::uint32_t divisor_of(const Operand& operand) const;
+
   // ---- instructions
   /// Records an instruction; `operands` stand in the row's order, results first. `type` is the
   /// type of the operands (the row's suffix follows from it), `from` a conversion's source.
   void emit(Op op, isa::Type type, std::vector<Operand> operands, Where where);
   void emit(Op op, isa::Type type, isa::Type from, std::vector<Operand> operands, Where where);
+  /// The same for a row without types whose spelling goes on: wgmma's shape and types.
+  void emit_spelled(Op op, const std::string& suffix, std::vector<Operand> operands, Where where);
   /// C++ leaves open in which order the operands of `f() + g()` are evaluated, and compilers
   /// differ. Puts what the operands just computed into the order in which they are written, so
   /// that the same template gives the same lines. `emit` does this for every instruction.
@@ -121,8 +127,14 @@ class Recorder {
   RegId special(const isa::SpecialRegister& special, Where where);
   std::string param(const Param& param, Where where);
 
-  /// Says how many threads the kernel is launched with; until then the most that a CTA can have.
-  void set_cta_threads(int threads) { cta_threads_ = threads; }
+  /// Says how the kernel is launched. Until then a CTA counts as one of 1024 threads, and nothing
+  /// is known of how its extents divide it into warps.
+  struct LaunchFacts {
+    int block_x, threads;
+    int min_ctas_per_sm;  ///< 0: not declared
+  };
+  void set_launch(const LaunchFacts& facts) { launch_ = facts; }
+  const LaunchFacts& launch() const { return launch_; }
 
   // ---- structure
   void open_phase(const std::string& name, Where where);
@@ -200,7 +212,8 @@ class Recorder {
   static std::vector<RegId> results_of(const Line& line);
   void settle_results(const isa::Row& row, const std::vector<Operand>& operands);
   Level sources_level(const isa::Row& row, const std::vector<Operand>& operands) const;
-  std::uint32_t divisor_of(const Operand& operand) const;
+  void check_in_flight(const isa::Row& row, const std::vector<Operand>& operands, Where where);
+  void touch(RegId id, Where where);
   bool scope_is_open(int scope) const;
   Register& at(RegId id) { return registers_[static_cast<std::size_t>(id)]; }
   int phase() const { return scopes_.back().phase; }
@@ -208,7 +221,8 @@ class Recorder {
   std::string entry_;
   Target target_;
   int ptx_version_;
-  int cta_threads_ = 1024;
+  LaunchFacts launch_{0, 1024, 0};
+  InFlight in_flight_;
   std::vector<Register> registers_;
   std::vector<Line> lines_;
   std::vector<Param> params_;

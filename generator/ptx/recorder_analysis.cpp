@@ -15,7 +15,7 @@ Level Recorder::sources_level(const isa::Row& row, const std::vector<Operand>& o
   if (row.effect == isa::Effect::atomic || row.effect == isa::Effect::timer) return Level::thread;
   // Each thread reads what is there when it comes by.
   if (row.op == Op::activemask || row.op == Op::ld_volatile_global ||
-      row.op == Op::ld_acquire_gpu || row.op == Op::ld_relaxed_gpu)
+      row.op == Op::ld_acquire_gpu || row.op == Op::ld_relaxed_gpu || row.op == Op::elect_sync)
     return Level::thread;
   Level level = Level::grid;
   const bool broadcast = row.op == Op::shfl_sync_idx;
@@ -83,6 +83,24 @@ void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& o
     case Op::mad_lo:
     case Op::mad_wide: divisor = std::min(d(1) * d(2), d(3)); break;
     case Op::and_: divisor = std::max(d(1), d(2)); break;
+    case Op::shr: {
+      // Warps are cut from a block along x: tid.x / 32 is one number to a warp where a row of
+      // threads has whole warps, or is the only one.
+      const bool by_constant = operands[2].kind == Operand::Kind::integer;
+      const Register* from =
+          operands[1].kind == Operand::Kind::reg ? &reg(operands[1].reg) : nullptr;
+      if (!by_constant || from == nullptr || from->shifts_tid < 0) break;
+      result.shifts_tid = from->shifts_tid + static_cast<int>(operands[2].integer);
+      const bool known = launch_.block_x > 0;
+      const auto whole = [&](int threads) {
+        return known && (launch_.block_x == launch_.threads || launch_.block_x % threads == 0);
+      };
+      if (result.shifts_tid >= 7 && whole(128))
+        result.uniform = std::max(result.uniform, Level::warpgroup);
+      else if (result.shifts_tid >= 5 && whole(32))
+        result.uniform = std::max(result.uniform, Level::warp);
+      break;
+    }
     case Op::shl:
       if (operands[2].kind == Operand::Kind::integer)
         divisor = d(1) << std::min<std::int64_t>(16, operands[2].integer);
@@ -99,7 +117,7 @@ void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& o
 }
 
 const Register* Recorder::fresh_register(const Operand& o) const {
-  const RegId id = o.kind == Operand::Kind::group ? o.group[0] : o.reg;
+  const RegId id = o.kind == Operand::Kind::group ? o.group.front() : o.reg;
   if (!o.fresh || id == no_reg) return nullptr;
   const Register& r = reg(id);
   return r.name.empty() && r.first_line >= 0 ? &r : nullptr;

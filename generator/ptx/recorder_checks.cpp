@@ -53,8 +53,8 @@ void Recorder::need(const isa::Row& row, Where where) {
 }
 
 Level Recorder::widened(Level level) const {
-  const bool is_whole_cta = (level == Level::warp && cta_threads_ <= 32) ||
-                            (level == Level::warpgroup && cta_threads_ <= 128);
+  const bool is_whole_cta = (level == Level::warp && launch_.threads <= 32) ||
+                            (level == Level::warpgroup && launch_.threads <= 128);
   return is_whole_cta ? Level::cta : level;
 }
 
@@ -124,6 +124,33 @@ void Recorder::check_operands(const isa::Row& row, const std::vector<Operand>& o
     for (const RegId r : o.group)
       if (r != no_reg) check_source(r, where);
   }
+}
+
+void Recorder::touch(RegId id, Where where) {
+  if (id == no_reg || !target_.arch_specific) return;
+  const Where* issued = in_flight_.touch(id, where);
+  if (issued != nullptr)
+    throw BuildError(where, "'" + reg(id).name + "' belongs to the wgmma at " + issued->text() +
+                                ", which is in flight; wgmma_wait_group comes first");
+}
+
+void Recorder::check_in_flight(const isa::Row& row, const std::vector<Operand>& operands,
+                               Where where) {
+  if (row.op == Op::wgmma_commit_group) return in_flight_.commit();
+  if (row.op == Op::wgmma_wait_group) return in_flight_.wait(static_cast<int>(operands[0].integer));
+  const bool multiplies = row.shape == isa::Shape::wgmma || row.shape == isa::Shape::wgmma_a ||
+                          row.shape == isa::Shape::wgmma_k_major;
+  // Only that target has wgmma: elsewhere nothing is ever in flight.
+  if (!target_.arch_specific) return;
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (multiplies && operands[i].kind == Operand::Kind::group) continue;
+    touch(operands[i].reg, where);
+    for (const RegId id : operands[i].group) touch(id, where);
+  }
+  if (!multiplies) return;
+  const bool a_in_registers = row.shape == isa::Shape::wgmma_a;
+  in_flight_.issue(operands[0].group, a_in_registers ? operands[1].group : std::vector<RegId>{},
+                   where);
 }
 
 }  // namespace ptxmill::ptx

@@ -54,6 +54,7 @@ void Recorder::open_scope(Level condition) {
 void Recorder::open_loop() {
   open_scope(Level::grid);
   scopes_.back().loop = true;
+  in_flight_.open_loop();
 }
 
 void Recorder::narrow_scope(Level condition, Where where) {
@@ -61,7 +62,16 @@ void Recorder::narrow_scope(Level condition, Where where) {
   scopes_.back().level = std::min(scopes_.back().level, condition);
 }
 
-void Recorder::close_scope() { scopes_.pop_back(); }
+void Recorder::close_scope() {
+  const bool loop = scopes_.back().loop;
+  scopes_.pop_back();
+  if (!loop) return;
+  for (const InFlight::Conflict& c : in_flight_.close_loop())
+    throw BuildError(c.touched, "'" + reg(c.id).name + "' belongs to the wgmma at " +
+                                    c.issued.text() +
+                                    ", which is in flight from the loop's round before; "
+                                    "wgmma_wait_group comes first");
+}
 
 std::string Recorder::claim_label(const std::string& name, Where where) {
   const auto word = [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; };

@@ -18,6 +18,9 @@ namespace ptxmill::ptx {
 struct pred {
   static constexpr isa::Type type = isa::Type::pred;
 };
+struct b8 {
+  static constexpr isa::Type type = isa::Type::b8;
+};
 struct b16 {
   static constexpr isa::Type type = isa::Type::b16;
 };
