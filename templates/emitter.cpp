@@ -78,7 +78,10 @@ Emitter::Emitter(const std::string& entry, ptx::Target target, const Template& d
                        launch.min_ctas_per_sm});
   for (const Argument* a : declared.arguments()) {
     if (!a->present()) continue;
-    if (const auto* tensor = dynamic_cast<const Tensor*>(a)) {
+    const auto* tensor = dynamic_cast<const Tensor*>(a);
+    if (tensor != nullptr && declared.tensor_map(form, *tensor)) {
+      maps_.emplace(tensor, tensor_map_param(a->name()));
+    } else if (tensor != nullptr) {
       const auto p = pointer_param<ptx::b16>(a->name(), declared.alignment(form, *tensor));
       pointers_.emplace(tensor, ElementPtr(tensor->dtype(), p.base(), 0));
     } else if (const auto* scalar = dynamic_cast<const Scalar*>(a)) {

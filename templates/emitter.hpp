@@ -153,6 +153,8 @@ class Emitter : public Kernel {
 
   Extent dim(const Dim& dim) const { return dims_.at(&dim); }
   ElementPtr ptr(const Tensor& tensor) const { return pointers_.at(&tensor); }
+  /// A tensor that the form takes as a tensor map.
+  const ptx::TensorMap& map(const Tensor& tensor) const { return maps_.at(&tensor); }
   F32 scalar(const Scalar& scalar) const { return scalars_.at(&scalar); }
 
   using Kernel::let;
@@ -179,6 +181,7 @@ class Emitter : public Kernel {
  private:
   std::map<const Dim*, Extent> dims_;
   std::map<const Tensor*, ElementPtr> pointers_;
+  std::map<const Tensor*, ptx::TensorMap> maps_;
   std::map<const Scalar*, F32> scalars_;
 };
 

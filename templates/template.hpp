@@ -93,11 +93,21 @@ struct Form {
   int variant = 0;         ///< the template's own
 };
 
+/// A tensor as copies of boxes see it (docs/manifest.md, "tensor_map"): a matrix of `extents`, the
+/// innermost first, of which a copy moves a box.
+struct TensorMapShape {
+  std::vector<Expr> extents;
+  std::vector<Expr> strides;  ///< bytes, without the innermost
+  std::vector<int> box;
+  int swizzle_bytes = 128;  ///< of a row of the box in shared memory: 32, 64, 128; 0: as it is
+};
+
 /// How a form is launched. Extents of the grid are expressions over the dimensions.
 struct Launch {
   std::array<Expr, 3> grid{1, 1, 1};
   std::array<int, 3> block{1, 1, 1};
   int min_ctas_per_sm = 0;
+  int cluster = 1;  ///< CTAs along x that share their shared memory
 };
 
 /// The base of every kernel template. A template declares fields and arguments as members.
@@ -117,6 +127,8 @@ class Template : public spec::Declared {
   virtual int alignment(const Form& form, const Tensor& tensor) const {
     return form.vector * spec::size_bytes(tensor.dtype());
   }
+  /// How a form takes a tensor that it copies by boxes; nothing where it takes a pointer.
+  virtual std::optional<TensorMapShape> tensor_map(const Form&, const Tensor&) const { return {}; }
   /// How a form divides the work, for `ptxmill explain`: what is divided, and into what.
   virtual std::vector<std::pair<std::string, std::string>> division(const Form&,
                                                                     const ptx::Target&) const {

@@ -63,13 +63,31 @@ json tensor_param(const Template& t, const Form& form, const kernels::Tensor& te
           {"optional", false}};
 }
 
+/// A tensor argument that the form copies by boxes.
+json map_param(const Template& t, const Form& form, const kernels::Tensor& tensor,
+               const kernels::TensorMapShape& shape) {
+  json param = tensor_param(t, form, tensor);
+  param.erase("optional");
+  param["direction"] = param["kind"];
+  param["kind"] = "tensor_map";
+  param["tensor"] = tensor.name();
+  for (const Expr& e : shape.extents) param["extents"].push_back(to_json(e));
+  for (const Expr& e : shape.strides) param["strides"].push_back(to_json(e));
+  param["box"] = shape.box;
+  param["swizzle"] =
+      shape.swizzle_bytes == 0 ? "none" : std::to_string(shape.swizzle_bytes) + "B";
+  param["l2_promotion"] = "256B";
+  return param;
+}
+
 json params(const Template& t, const Form& form) {
   json all = json::array();
   for (const kernels::Argument* a : t.arguments()) {
     if (!a->present()) continue;
-    if (const auto* tensor = dynamic_cast<const kernels::Tensor*>(a))
-      all.push_back(tensor_param(t, form, *tensor));
-    else
+    if (const auto* tensor = dynamic_cast<const kernels::Tensor*>(a)) {
+      const auto map = t.tensor_map(form, *tensor);
+      all.push_back(map ? map_param(t, form, *tensor, *map) : tensor_param(t, form, *tensor));
+    } else
       all.push_back({{"name", a->name()}, {"kind", "scalar"}, {"dtype", "f32"}});
   }
   for (const spec::Field* f : t.fields())
@@ -118,7 +136,7 @@ void emit_form(const Library& library, Task& task) {
   const kernels::Launch launch = t.launch(form);
   const auto& b = launch.block;
   task.text =
-      ptx::print(k.recorder, {b[0], b[1], b[2], launch.min_ctas_per_sm},
+      ptx::print(k.recorder, {b[0], b[1], b[2], launch.min_ctas_per_sm, launch.cluster},
                  header(library, *task.kernel, t, entry, launch, k.recorder.shared_bytes()));
   const int version = k.recorder.ptx_version();
   const std::int64_t dynamic_shared =
@@ -138,7 +156,7 @@ void emit_form(const Library& library, Task& task) {
                 {"launch",
                  {{"grid", grid},
                   {"block", {b[0], b[1], b[2]}},
-                  {"cluster", {1, 1, 1}},
+                  {"cluster", {launch.cluster, 1, 1}},
                   {"shared_bytes", std::to_string(dynamic_shared)},
                   {"cooperative", false},
                   {"programmatic_dependent_launch", false}}}};

@@ -14,6 +14,7 @@ namespace ptxmill::ptx {
 struct EntryShape {
   int block_x = 1, block_y = 1, block_z = 1;
   int min_ctas_per_sm = 0;  ///< 0: not declared
+  int cluster = 1;          ///< CTAs along x in a cluster
 };
 
 /// What some of a CTA's warpgroups do.

@@ -243,6 +243,7 @@ std::string print(const Recorder& k, const EntryShape& shape,
   out += fmt::format(".visible .entry {}(\n{}\n)\n.maxntid {}, {}, {}\n", k.entry(), parameters(k),
                      shape.block_x, shape.block_y, shape.block_z);
   if (shape.min_ctas_per_sm > 0) out += fmt::format(".minnctapersm {}\n", shape.min_ctas_per_sm);
+  if (shape.cluster > 1) out += fmt::format(".reqnctapercluster {}, 1, 1\n", shape.cluster);
   out += "{\n" + shared_declarations(k);
   out += Printer(k).body();
   return out + "}\n";

@@ -1,0 +1,105 @@
+#include "templates/lib/tile_store.hpp"
+
+namespace ptxmill::kernels {
+namespace {
+
+constexpr int warpgroup_threads = 128, warpgroup_rows = 64;
+/// Columns of one group of accumulators, of which a thread has two.
+constexpr int group_cols = 8;
+/// Places of a warpgroup: while one is read, the other is written.
+constexpr int places = 2;
+/// The barrier at which the storing warpgroups meet.
+constexpr int barrier = 1;
+
+}  // namespace
+
+TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols)
+    : k_(k),
+      tensors_(tensors),
+      warpgroups_(warpgroups),
+      cols_(cols),
+      staged_(k, "staged", warpgroup_rows, 32, warpgroups * places) {}
+
+void TileStore::meet() { k_.bar_sync_count(barrier, warpgroup_threads * warpgroups_); }
+
+void TileStore::wait_for_place() {
+  const Pred stores = k_.tid_x() % warpgroup_threads == 0;
+  k_.guard(stores, [&] { k_.cp_async_bulk_wait_group_read(places - 1); });
+  meet();
+}
+
+std::vector<F32> TileStore::finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second,
+                                     const U32& row, const U32& col, const std::vector<F32>& bias) {
+  std::vector<F32> residual;
+  if (tensors_.epilogue.residual) {
+    // Rows beyond the last are not stored, and read the last one's residual.
+    const U32 within = k_.min(row, k_.dim(tensors_.m) - 1);
+    const U64 element = k_.mad_wide(within, k_.dim(tensors_.n), k_.cvt<ptx::u64>(col));
+    residual = k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
+  }
+  return apply(k_, tensors_.epilogue, {k_.present(first), k_.present(second)}, bias, residual);
+}
+
+void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
+  const bool wide = tensors_.out.dtype() == Dtype::f32;
+  const U32 lane = k_.laneid();
+  const U32 quarter = lane % 4;
+  const U32 in_warpgroup = k_.tid_x() % warpgroup_threads;
+  const U32 row = in_warpgroup / 32 * 16 + lane / 4;
+  const int chunks = wide ? 2 : 1;  ///< of 16 bytes that a group of columns takes
+  const auto start =
+      wide ? staged_.at(row, quarter / 2) + quarter % 2 * 2 : staged_.at(row, 0) + quarter;
+  const U32 place = part.warpgroup * places + part.panel % places;
+  const U32 at = k_.mad_lo(place, staged_.shape().bytes(), U32(k_.recorder, start.base()));
+  const ptx::TilePlace<ptx::b32> here(
+      SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
+      staged_.shape(), chunks);
+  const int groups = panel_cols() / group_cols;
+  for (int g : unroll(groups)) {
+    const U32 wanted = part.col + part.panel * panel_cols() + g * group_cols + quarter * 2;
+    // Columns beyond the last are not stored, and read what the last ones do.
+    const U32 col = k_.min(wanted, k_.dim(tensors_.n) - 2);
+    std::vector<F32> bias;
+    if (tensors_.epilogue.bias) bias = k_.load_vector(k_.ptr(tensors_.bias) + col, 2);
+    for (int half : {0, 1}) {
+      const std::size_t i = static_cast<std::size_t>(4 * (part.panel * groups + g) + 2 * half);
+      const U32 result_row = part.row + row + 8 * half;
+      const std::vector<F32> v = finished(sums[i], sums[i + 1], result_row, col, bias);
+      const auto to = here.down(8 * half).across(g * chunks).ptr();
+      if (wide)
+        k_.store(to.as<ptx::f32>(), std::array<F32, 2>{v[0], v[1]});
+      else if (tensors_.out.dtype() == Dtype::f16)
+        k_.store(to, k_.as<ptx::b32>(k_.cvt_rn_x2<ptx::f16x2>(v[1], v[0])));
+      else
+        k_.store(to, k_.as<ptx::b32>(k_.cvt_rn_x2<ptx::bf16x2>(v[1], v[0])));
+    }
+  }
+}
+
+void TileStore::store(const std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
+                      const U32& warpgroup) {
+  const U32 first_row = k_.let("stored_row", k_.mad_lo(warpgroup, warpgroup_rows, row));
+  for (int panel : unroll(cols_ / panel_cols())) {
+    k_.phase("finish and store panel " + std::to_string(panel), [&] {
+      wait_for_place();
+      write_panel(sums, {panel, first_row, col, warpgroup});
+      k_.fence_proxy_async();
+      meet();
+      const U32 place = warpgroup * places + panel % places;
+      const auto from = staged_.tile(place).as<ptx::b8>();
+      const U32 at = col + panel * panel_cols();
+      const Pred stores = k_.tid_x() % warpgroup_threads == 0;
+      k_.guard(stores, [&] {
+        k_.tma_store(k_.map(tensors_.out), {at, first_row}, from);
+        k_.cp_async_bulk_commit_group();
+      });
+    });
+  }
+}
+
+void TileStore::drain() {
+  const Pred stores = k_.tid_x() % warpgroup_threads == 0;
+  k_.guard(stores, [&] { k_.cp_async_bulk_wait_group(0); });
+}
+
+}  // namespace ptxmill::kernels

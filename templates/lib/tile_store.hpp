@@ -1,0 +1,53 @@
+// Stores the sums that warpgroups hold of a tile: epilogue, rounding, and copies by boxes through
+// shared memory, so that the stores of one part run while the next is computed.
+#pragma once
+
+#include <vector>
+
+#include "generator/ptx/tile.hpp"
+#include "templates/emitter.hpp"
+#include "templates/lib/epilogue.hpp"
+
+namespace ptxmill::kernels {
+
+/// What is stored, and what is added to it first.
+struct StoredTensors {
+  const Tensor &out, &bias, &residual;
+  const EpilogueFields& epilogue;
+  const Dim &m, &n;
+};
+
+/// Each of the warpgroups that store has two places of 64 rows of 128 bytes in shared memory.
+class TileStore {
+ public:
+  TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols);
+
+  /// Stores a warpgroup's 64 rows of the tile that begins at `row` and `col`; `sums` lie as wgmma
+  /// leaves them. Every thread of the warpgroups that store calls this.
+  void store(const std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
+             const U32& warpgroup);
+  /// Waits until shared memory has been read, before the CTA ends.
+  void drain();
+
+ private:
+  /// The present thread's part of a panel of 128 bytes of columns.
+  struct Part {
+    int panel;
+    U32 row, col;  ///< of the result
+    U32 warpgroup;
+  };
+  int panel_cols() const { return 128 / spec::size_bytes(tensors_.out.dtype()); }
+  void wait_for_place();
+  void meet();
+  void write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
+  /// Two neighbouring elements, with all that the epilogue does.
+  std::vector<F32> finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second, const U32& row,
+                            const U32& col, const std::vector<F32>& bias);
+
+  Emitter& k_;
+  StoredTensors tensors_;
+  int warpgroups_, cols_;
+  ptx::SharedTile<ptx::b32> staged_;
+};
+
+}  // namespace ptxmill::kernels
