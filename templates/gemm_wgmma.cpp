@@ -32,6 +32,9 @@ ptx::WgmmaType type_of(Dtype dtype) {
   }
 }
 
+/// The sums of a warpgroup, for each of its blocks of 64 rows.
+using Sums = std::vector<std::vector<Var<ptx::f32>>>;
+
 /// One kernel: what its phases share.
 class Body {
  public:
@@ -43,11 +46,22 @@ class Body {
   void copy_tiles();
   void copy_stage(const U32& k_tile, const U32& row, const U32& col);
   void compute_tiles();
-  void multiply(const std::vector<Var<ptx::f32>>& sums, const U32& consumer);
+  void multiply(const Sums& sums, const U32& first_row, const std::function<void()>& started);
+  void multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
+                      const ptx::Descriptors& w, const U32& k_tile);
   void release(const In<ptx::u32>& stage, const Pred& by);
-  void wait(const std::string& name, const ptx::Mbarrier& barrier, const U32& parity);
-  /// Runs the body for each of this CTA's tiles, with the first row and column.
-  void each_tile(const std::string& name, const std::function<void(U32, U32)>& body);
+  /// One of this CTA's tiles.
+  struct Tile {
+    U32 row, col;
+    U32 next;  ///< the number of the CTA's next tile
+  };
+  /// Runs the body for each of this CTA's tiles; where `turn` is given, only for those of the
+  /// warpgroup whose turn it is.
+  void each_tile(const std::string& name, const std::optional<U32>& turn,
+                 const std::function<void(const Tile&)>& body);
+  void begin_turns(const U32& consumer);
+  void take_turn(const U32& consumer);
+  void hand_over(const U32& consumer, const U32& next);
   Extent k_tiles() const { return ceil_div(k_.dim(problem_.k), depth_); }
 
   Emitter& k_;
@@ -76,7 +90,8 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
       store_(k,
              {problem.out, problem.bias, problem.residual, problem.epilogue, problem.m, problem.n},
              tile.consumers, tile.cols),
-      ring_(k, tile.stages, tile.cluster * tile.consumers * warpgroup / warp),
+      ring_(k, tile.stages,
+            tile.cluster * (tile.alternates ? 1 : tile.consumers) * warpgroup / warp),
       walk_(k, k.dim(problem.m), k.dim(problem.n), tile.rows() * tile.cluster, tile.cols,
             group_rows / tile.cluster) {
   if (tile.cluster > 1) cluster_rank_ = k.let("cluster_rank", k.cluster_ctarank());
@@ -92,28 +107,26 @@ void Body::set_up() {
     });
   });
   if (tile_.cluster > 1) {
-    k_.barrier_cluster_arrive();
+    k_.barrier_cluster_arrive_relaxed();
     k_.barrier_cluster_wait();
   } else {
     k_.sync();
   }
 }
 
-void Body::each_tile(const std::string& name, const std::function<void(U32, U32)>& body) {
-  const U32 first = tile_.cluster > 1 ? k_.clusterid_x() : k_.ctaid_x();
-  const U32 step = tile_.cluster > 1 ? k_.nclusterid_x() : k_.nctaid_x();
-  k_.for_range(name, first, walk_.count(), k_.let(name + "_step", step), [&](const U32& tile) {
+void Body::each_tile(const std::string& name, const std::optional<U32>& turn,
+                     const std::function<void(const Tile&)>& body) {
+  const bool clustered = tile_.cluster > 1;
+  const U32 stride = k_.let(name + "_stride", clustered ? k_.nclusterid_x() : k_.nctaid_x());
+  const U32 own = clustered ? k_.clusterid_x() : k_.ctaid_x();
+  const U32 first = k_.let(name + "_first", turn ? k_.mad_lo(*turn, stride, own) : own);
+  const U32 step = turn ? k_.let(name + "_step", stride * tile_.consumers) : stride;
+  k_.for_range(name, first, walk_.count(), step, [&](const U32& tile) {
     const auto [row, col] = walk_.place(name, tile);
-    if (tile_.cluster == 1) return body(row, col);
-    body(k_.let(name + "_own_row", k_.mad_lo(*cluster_rank_, tile_.rows(), row)), col);
+    const U32 next = k_.let(name + "_next", tile + stride);
+    if (!clustered) return body({row, col, next});
+    body({k_.let(name + "_own_row", k_.mad_lo(*cluster_rank_, tile_.rows(), row)), col, next});
   });
-}
-
-void Body::wait(const std::string& name, const ptx::Mbarrier& barrier, const U32& parity) {
-  if (tile_.cluster > 1)
-    k_.wait_cluster(name, barrier, parity);
-  else
-    k_.wait(name, barrier, parity);
 }
 
 // ---- the copying warp
@@ -122,7 +135,7 @@ void Body::wait(const std::string& name, const ptx::Mbarrier& barrier, const U32
 void Body::copy_stage(const U32& k_tile, const U32& row, const U32& col) {
   const U32 stage = cursor_->stage();
   const ptx::Mbarrier full = ring_.full(stage);
-  wait("stage_free", ring_.free(stage), cursor_->parity());
+  k_.wait("stage_free", ring_.free(stage), cursor_->parity());
   k_.mbarrier_arrive_expect_tx(full, (tile_.rows() + tile_.cols) * stage_bytes);
   const U32 at = k_tile * depth_;
   k_.tma_load(a_.tile(stage), k_.map(problem_.a), {at, row}, full);
@@ -139,10 +152,10 @@ void Body::copy_tiles() {
     k_.if_("copying_warp", warp_index == 0, [&] {
       k_.if_("copying_lane", k_.elect_sync(), [&] {
         cursor_.emplace(k_, "copy", ring_, Side::producer, Level::thread);
-        each_tile("copied_tile", [&](const U32& row, const U32& col) {
+        each_tile("copied_tile", {}, [&](const Tile& tile) {
           k_.for_range("copied_k", 0, k_tiles(), 1, [&](const U32& k_tile) {
             k_.phase("copy a stage", [&] {
-              copy_stage(k_tile, row, col);
+              copy_stage(k_tile, tile.row, tile.col);
               cursor_->advance();
             });
           });
@@ -167,40 +180,83 @@ void Body::release(const In<ptx::u32>& stage, const Pred& by) {
   });
 }
 
-/// The sums over k of the warpgroup's rows of the tile. A stage is released once the product after
-/// it has been started.
-void Body::multiply(const std::vector<Var<ptx::f32>>& sums, const U32& consumer) {
+/// One stage's products, committed as a group.
+void Body::multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
+                          const ptx::Descriptors& w, const U32& k_tile) {
   const ptx::WgmmaType type = type_of(problem_.a.dtype());
-  const U32 first_row = consumer * ptx::wgmma_m;
-  const ptx::Descriptors a(k_, "a_operand", a_, first_row);
+  const U32 stage = cursor_->stage();
+  k_.wait("stage_full", ring_.full(stage), cursor_->parity());
+  std::vector<U32> a_tiles;
+  for (const ptx::Descriptors& block : a) a_tiles.push_back(block.tile(stage));
+  const U32 w_tile = w.tile(stage);
+  const Pred adds = k_tile > 0;
+  k_.wgmma_fence();
+  for (int step : unroll(stage_bytes / step_bytes)) {
+    const U64 w_step = w.step(w_tile, step);
+    for (std::size_t block = 0; block < a.size(); ++block) {
+      const U64 a_step = a[block].step(a_tiles[block], step);
+      if (step == 0)
+        k_.wgmma(type, sums[block], a_step, w_step, adds);
+      else
+        k_.wgmma(type, sums[block], a_step, w_step, true);
+    }
+  }
+  k_.wgmma_commit_group();
+}
+
+/// The sums over k of the warpgroup's rows, which begin at `first_row` of the tile. A stage is
+/// released once the products after it have been started; `started` follows the last of them.
+void Body::multiply(const Sums& sums, const U32& first_row, const std::function<void()>& started) {
+  std::vector<ptx::Descriptors> a;
+  for (int block : unroll(tile_.blocks))
+    a.emplace_back(k_, "a_operand" + std::to_string(block), a_, first_row + block * ptx::wgmma_m);
   const ptx::Descriptors w(k_, "w_operand", w_, 0);
   const Pred releases = k_.let("releases", k_.laneid() < static_cast<std::uint32_t>(tile_.cluster));
   Var<ptx::u32> last = k_.var<ptx::u32>("last_stage", 0, Level::warpgroup);
   k_.for_range("k_tile", 0, k_tiles(), 1, [&](const U32& k_tile) {
-    k_.phase("multiply a stage", [&] {
-      const U32 stage = cursor_->stage();
-      wait("stage_full", ring_.full(stage), cursor_->parity());
-      const U32 a_tile = a.tile(stage), w_tile = w.tile(stage);
-      const Pred adds = k_tile > 0;
-      k_.wgmma_fence();
-      for (int step : unroll(stage_bytes / step_bytes)) {
-        if (step == 0)
-          k_.wgmma(type, sums, a.step(a_tile, step), w.step(w_tile, step), adds);
-        else
-          k_.wgmma(type, sums, a.step(a_tile, step), w.step(w_tile, step), true);
-      }
-      k_.wgmma_commit_group();
-    });
+    k_.phase("multiply a stage", [&] { multiply_stage(sums, a, w, k_tile); });
     k_.phase("release the stage before", [&] {
       k_.wgmma_wait_group(1);
       release(last, releases && k_tile > 0);
-      last = k_.present(cursor_->stage_variable());
+      last = cursor_->stage();
       cursor_->advance();
     });
   });
+  started();
   k_.phase("release the last stage", [&] {
     k_.wgmma_wait_group(0);
     release(last, releases);
+  });
+}
+
+// Warpgroups that alternate: a barrier for each says that its turn has come. It also keeps a
+// warpgroup from waiting for a stage while others have phases of that stage's mbarrier to go, which
+// the parity could not tell apart.
+
+constexpr int first_turn_barrier = 8;
+
+void Body::begin_turns(const U32& consumer) {
+  k_.phase("give the first warpgroup its turn", [&] {
+    cursor_->skip(k_tiles() * Extent(consumer));
+    k_.if_("last_consumer", consumer == static_cast<std::uint32_t>(tile_.consumers - 1),
+           [&] { k_.bar_arrive(first_turn_barrier, 2 * warpgroup); });
+  });
+}
+
+void Body::take_turn(const U32& consumer) {
+  k_.phase("wait for the turn",
+           [&] { k_.bar_sync_at(consumer + first_turn_barrier, 2 * warpgroup); });
+}
+
+/// Past the stages of the others' tiles, which the next warpgroup may now begin with.
+void Body::hand_over(const U32& consumer, const U32& next) {
+  k_.phase("hand over", [&] {
+    cursor_->skip(k_tiles() * (tile_.consumers - 1));
+    const U32 following = consumer + 1;
+    const Pred wraps = following == static_cast<std::uint32_t>(tile_.consumers);
+    const U32 barrier = k_.selp(0u, following, wraps) + first_turn_barrier;
+    k_.if_("another_tile", next < walk_.count().in(),
+           [&] { k_.bar_arrive_at(barrier, 2 * warpgroup); });
   });
 }
 
@@ -208,10 +264,23 @@ void Body::compute_tiles() {
   k_.phase("compute tiles", [&] {
     cursor_.emplace(k_, "use", ring_, Side::consumer, Level::warpgroup);
     const U32 consumer = k_.let("consumer", warpgroup_ - 1);
-    const auto sums = k_.array<ptx::f32>("sum", tile_.cols / 2);
-    each_tile("tile", [&](const U32& row, const U32& col) {
-      multiply(sums, consumer);
-      store_.store(sums, row, col, consumer);
+    const U32 first_row = k_.let(
+        "first_row", tile_.alternates ? k_.constant<ptx::u32>(0) : consumer * tile_.blocks * 64);
+    Sums sums;
+    for (int block : unroll(tile_.blocks))
+      sums.push_back(k_.array<ptx::f32>("sum" + std::to_string(block) + "_", tile_.cols / 2));
+    const auto turn = tile_.alternates ? std::optional(consumer) : std::nullopt;
+    if (turn) begin_turns(consumer);
+    each_tile("tile", turn, [&](const Tile& tile) {
+      if (turn) take_turn(consumer);
+      multiply(sums, first_row, [&] {
+        if (turn) hand_over(consumer, tile.next);
+      });
+      for (int block : unroll(tile_.blocks))
+        store_.store(
+            sums[block],
+            k_.let("stored_row" + std::to_string(block), tile.row + first_row + block * 64),
+            tile.col, consumer);
     });
     store_.drain();
     cursor_.reset();
@@ -220,14 +289,16 @@ void Body::compute_tiles() {
 
 void Body::emit() {
   set_up();
-  const bool divides_registers = tile_.cols > 128;
+  k_.griddepcontrol_launch_dependents();
+  k_.griddepcontrol_wait();
+  const bool divides_registers = tile_.cols * tile_.blocks > 128;
   const int copying = tile_.consumers == 1 ? 24 : 40, computing = 232;
   k_.roles(warpgroup_, {{"copies", 1, divides_registers ? copying : 0, [&] { copy_tiles(); }},
                         {"computes", tile_.consumers, divides_registers ? computing : 0,
                          [&] { compute_tiles(); }}});
   if (tile_.cluster > 1) {
     // Nobody leaves while another CTA may still write to or arrive at its shared memory.
-    k_.barrier_cluster_arrive();
+    k_.barrier_cluster_arrive_relaxed();
     k_.barrier_cluster_wait();
   }
 }
@@ -241,7 +312,8 @@ Launch wgmma_launch(const WgmmaTile& tile, const WgmmaProblem& problem) {
   return {.grid = {min(clusters, resident) * tile.cluster, 1, 1},
           .block = {tile.threads(), 1, 1},
           .min_ctas_per_sm = tile.ctas_per_sm,
-          .cluster = tile.cluster};
+          .cluster = tile.cluster,
+          .overlaps = true};
 }
 
 std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const WgmmaProblem& problem,

@@ -11,12 +11,16 @@ namespace ptxmill::kernels {
 /// How a CTA computes its tiles of the result.
 struct WgmmaTile {
   const char* name;
-  int cols;         ///< of the tile
-  int consumers;    ///< warpgroups, each of 64 rows of the tile
-  int stages;       ///< of 128 bytes of k each
+  int cols;        ///< of the tile
+  int consumers;   ///< warpgroups that multiply
+  int blocks = 1;  ///< of 64 rows that each of them has
+  /// Whether the warpgroups take turns, each with a tile of its own, so that one multiplies while
+  /// another stores; else they share a tile.
+  bool alternates = false;
+  int stages = 4;   ///< of 128 bytes of k each
   int cluster = 1;  ///< CTAs below one another that share the copies of w
   int ctas_per_sm = 1;
-  int rows() const { return 64 * consumers; }
+  int rows() const { return 64 * blocks * (alternates ? 1 : consumers); }
   int threads() const { return 128 * (consumers + 1); }
 };
 

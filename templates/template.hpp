@@ -108,6 +108,9 @@ struct Launch {
   std::array<int, 3> block{1, 1, 1};
   int min_ctas_per_sm = 0;
   int cluster = 1;  ///< CTAs along x that share their shared memory
+  /// Whether it may begin before the launch ahead of it has ended. Such a kernel waits
+  /// (griddepcontrol_wait) before it touches what others wrote or read.
+  bool overlaps = false;
 };
 
 /// The base of every kernel template. A template declares fields and arguments as members.

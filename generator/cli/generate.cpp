@@ -159,7 +159,7 @@ void emit_form(const Library& library, Task& task) {
                   {"cluster", {launch.cluster, 1, 1}},
                   {"shared_bytes", std::to_string(dynamic_shared)},
                   {"cooperative", false},
-                  {"programmatic_dependent_launch", false}}}};
+                  {"programmatic_dependent_launch", launch.overlaps}}}};
 }
 
 std::vector<Task> tasks_of(const Library& library) {

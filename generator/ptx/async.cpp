@@ -5,6 +5,13 @@ namespace {
 
 Operand sink() { return Operand::symbolic("_"); }
 
+Operand at_address(const U32& address) {
+  Operand o;
+  o.kind = Operand::Kind::address;
+  o.reg = address.id();
+  return o;
+}
+
 Operand in_tensor(const TensorMap& map, const Place& place) {
   Operand o;
   o.kind = Operand::Kind::tensor;
@@ -34,10 +41,12 @@ void AsyncMethods::mbarrier_arrive(const Mbarrier& barrier, Where where) {
 }
 
 void AsyncMethods::mbarrier_arrive_cluster(const U32& address, Where where) {
-  Operand at;
-  at.kind = Operand::Kind::address;
-  at.reg = address.id();
-  recorder_.emit(Op::mbarrier_arrive_cluster, isa::Type::b64, {sink(), at}, where);
+  recorder_.emit(Op::mbarrier_arrive_cluster, isa::Type::b64, {sink(), at_address(address)}, where);
+}
+
+void AsyncMethods::mbarrier_arrive_release_cluster(const U32& address, Where where) {
+  recorder_.emit(Op::mbarrier_arrive_release_cluster, isa::Type::b64, {sink(), at_address(address)},
+                 where);
 }
 
 void AsyncMethods::mbarrier_arrive_expect_tx(const Mbarrier& barrier, const In<u32>& bytes) {

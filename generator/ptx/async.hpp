@@ -34,13 +34,16 @@ class AsyncMethods : public Methods {
   void mbarrier_init(const Mbarrier& barrier, const In<u32>& count);
   /// One arrival.
   void mbarrier_arrive(const Mbarrier& barrier, Where where = Where::here());
-  /// One arrival at the mbarrier at a shared::cluster address (mapa).
+  /// One arrival at the mbarrier at a shared::cluster address (mapa). It orders nothing between
+  /// CTAs but the copies that the mbarrier guards.
   void mbarrier_arrive_cluster(const U32& address, Where where = Where::here());
+  /// The same, after which what the thread wrote shows to those who wait across the cluster.
+  void mbarrier_arrive_release_cluster(const U32& address, Where where = Where::here());
   /// One arrival, and so many bytes that copies will bring before the phase ends.
   void mbarrier_arrive_expect_tx(const Mbarrier& barrier, const In<u32>& bytes);
   /// Whether the phase of this parity has ended; may wait a while for it.
   Pred mbarrier_try_wait_parity(const Mbarrier& barrier, const In<u32>& parity);
-  /// The same where threads of other CTAs of the cluster arrive.
+  /// The same, and sees what threads of other CTAs wrote before they arrived.
   Pred mbarrier_try_wait_parity_cluster(const Mbarrier& barrier, const In<u32>& parity);
 
   /// Brings a tensor map near, ahead of its first use.

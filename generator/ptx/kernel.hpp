@@ -208,7 +208,7 @@ class Kernel : public WgmmaMethods {
   void roles(const U32& warpgroup, const std::vector<Role>& all, Where where = Where::here());
   /// Waits for the end of the mbarrier's phase of that parity. The wait is named for its label.
   void wait(const std::string& name, const Mbarrier& barrier, const In<u32>& parity);
-  /// The same where threads of other CTAs of the cluster arrive.
+  /// The same, and sees what threads of other CTAs wrote before they arrived.
   void wait_cluster(const std::string& name, const Mbarrier& barrier, const In<u32>& parity);
   /// Ends the threads for which p holds.
   void exit_if(const In<pred>& p);

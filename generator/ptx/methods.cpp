@@ -1,6 +1,16 @@
 #include "generator/ptx/methods.hpp"
 
 namespace ptxmill::ptx {
+namespace {
+
+Operand barrier_threads(const std::string& barrier, int threads, Where where) {
+  if (threads <= 0 || threads % 32 != 0 || threads > 1024)
+    throw BuildError(where, barrier + ": " + std::to_string(threads) +
+                                " threads; expected a multiple of 32 up to 1024");
+  return Operand::literal(std::int64_t{threads}, isa::Type::u32);
+}
+
+}  // namespace
 
 RegId Methods::special(std::string_view spelling, Where where) {
   for (const isa::SpecialRegister& s : isa::special_registers())
@@ -12,13 +22,16 @@ void Methods::barrier(Op op, int id, std::optional<int> threads, Where where) {
   if (id < 0 || id > 15)
     throw BuildError(where, "barrier " + std::to_string(id) + " does not exist; a CTA has 0 to 15");
   std::vector<Operand> operands{Operand::literal(std::int64_t{id}, isa::Type::u32)};
-  if (threads) {
-    if (*threads <= 0 || *threads % 32 != 0 || *threads > 1024)
-      throw BuildError(where, "barrier " + std::to_string(id) + ": " + std::to_string(*threads) +
-                                  " threads; expected a multiple of 32 up to 1024");
-    operands.push_back(Operand::literal(std::int64_t{*threads}, isa::Type::u32));
-  }
+  if (threads)
+    operands.push_back(barrier_threads("barrier " + std::to_string(id), *threads, where));
   recorder_.emit(op, isa::Type::b32, std::move(operands), where);
+}
+
+void Methods::barrier_at(Op op, const Operand& id, int threads, Where where) {
+  if (id.kind != Operand::Kind::reg)
+    return barrier(op, static_cast<int>(id.integer), threads, where);
+  recorder_.emit(op, isa::Type::b32,
+                 {id, barrier_threads("a barrier given by a register", threads, where)}, where);
 }
 
 void Methods::async_copy(Op op, const Operand& to, const Operand& from, int bytes, Where where) {

@@ -279,6 +279,10 @@ class Methods {
   void m(int id, Where where = Where::here()) { barrier(Op::m, id, std::nullopt, where); }
 #define PTX_SHAPE_barrier_count(m) \
   void m(int id, int threads, Where where = Where::here()) { barrier(Op::m, id, threads, where); }
+#define PTX_SHAPE_u32_count(m)                                          \
+  void m(const In<u32>& id, int threads, Where where = Where::here()) { \
+    barrier_at(Op::m, id.operand, threads, where);                      \
+  }
 /* Wrapped: async.hpp, wgmma.hpp. */
 #define PTX_SHAPE_at(m)
 #define PTX_SHAPE_at_u32(m)
@@ -339,6 +343,7 @@ class Methods {
  private:
   RegId special(std::string_view spelling, Where where);
   void barrier(Op op, int id, std::optional<int> threads, Where where);
+  void barrier_at(Op op, const Operand& id, int threads, Where where);
   void async_copy(Op op, const Operand& to, const Operand& from, int bytes, Where where);
 };
 

@@ -144,11 +144,11 @@ class SharedTile {
     if (index.is_literal()) return start_ + index.operand.integer * pitch();
     Recorder& recorder = start_.recorder();
     const U32 from = record<u32>(recorder, Op::mov_address, {start_.operand()}, index.where);
-    const U32 at = record<u32>(
-        recorder, Op::mad_lo,
-        {index.operand, Operand::literal(std::int64_t{shape_.bytes()}, isa::Type::u32),
-         Operand::of(from.id())},
-        index.where);
+    const U32 at =
+        record<u32>(recorder, Op::mad_lo,
+                    {index.operand, Operand::literal(std::int64_t{shape_.bytes()}, isa::Type::u32),
+                     Operand::of(from.id())},
+                    index.where);
     return {recorder, start_.array(), at.id(), 0};
   }
   /// The first element of a chunk of the first tile. Constants fold.

@@ -34,4 +34,11 @@ void RingCursor::advance() {
   parity_ = k_.selp(k_.xor_(parity_, 1u), k_.present(parity_), wraps);
 }
 
+void RingCursor::skip(const Extent& count) {
+  const U32 at = stage_ + count;
+  const U32 rounds = at / static_cast<std::uint32_t>(stages_);
+  stage_ = at - rounds * stages_;
+  parity_ = k_.xor_(parity_, rounds % 2);
+}
+
 }  // namespace ptxmill::kernels

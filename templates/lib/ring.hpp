@@ -36,10 +36,11 @@ class RingCursor {
   RingCursor(Emitter& k, const std::string& name, const Ring& ring, Side side, Level level);
 
   U32 stage() const { return k_.present(stage_); }
-  const Var<ptx::u32>& stage_variable() const { return stage_; }
   U32 parity() const { return k_.present(parity_); }
   /// On to the next stage.
   void advance();
+  /// Past stages that others use.
+  void skip(const Extent& count);
 
  private:
   Emitter& k_;

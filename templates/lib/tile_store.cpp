@@ -8,24 +8,25 @@ constexpr int warpgroup_threads = 128, warpgroup_rows = 64;
 constexpr int group_cols = 8;
 /// Places of a warpgroup: while one is read, the other is written.
 constexpr int places = 2;
-/// The barrier at which the storing warpgroups meet.
-constexpr int barrier = 1;
+/// The first of the barriers at which each of the warpgroups meets.
+constexpr int first_barrier = 1;
 
 }  // namespace
 
 TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols)
     : k_(k),
       tensors_(tensors),
-      warpgroups_(warpgroups),
       cols_(cols),
       staged_(k, "staged", warpgroup_rows, 32, warpgroups * places) {}
 
-void TileStore::meet() { k_.bar_sync_count(barrier, warpgroup_threads * warpgroups_); }
+void TileStore::meet(const U32& warpgroup) {
+  k_.bar_sync_at(warpgroup + first_barrier, warpgroup_threads);
+}
 
-void TileStore::wait_for_place() {
+void TileStore::wait_for_place(const U32& warpgroup) {
   const Pred stores = k_.tid_x() % warpgroup_threads == 0;
   k_.guard(stores, [&] { k_.cp_async_bulk_wait_group_read(places - 1); });
-  meet();
+  meet(warpgroup);
 }
 
 std::vector<F32> TileStore::finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second,
@@ -78,19 +79,18 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
 
 void TileStore::store(const std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
                       const U32& warpgroup) {
-  const U32 first_row = k_.let("stored_row", k_.mad_lo(warpgroup, warpgroup_rows, row));
   for (int panel : unroll(cols_ / panel_cols())) {
     k_.phase("finish and store panel " + std::to_string(panel), [&] {
-      wait_for_place();
-      write_panel(sums, {panel, first_row, col, warpgroup});
+      wait_for_place(warpgroup);
+      write_panel(sums, {panel, row, col, warpgroup});
       k_.fence_proxy_async();
-      meet();
+      meet(warpgroup);
       const U32 place = warpgroup * places + panel % places;
       const auto from = staged_.tile(place).as<ptx::b8>();
       const U32 at = col + panel * panel_cols();
       const Pred stores = k_.tid_x() % warpgroup_threads == 0;
       k_.guard(stores, [&] {
-        k_.tma_store(k_.map(tensors_.out), {at, first_row}, from);
+        k_.tma_store(k_.map(tensors_.out), {at, row}, from);
         k_.cp_async_bulk_commit_group();
       });
     });

@@ -22,8 +22,8 @@ class TileStore {
  public:
   TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols);
 
-  /// Stores a warpgroup's 64 rows of the tile that begins at `row` and `col`; `sums` lie as wgmma
-  /// leaves them. Every thread of the warpgroups that store calls this.
+  /// Stores 64 rows of the result from `row` and `col` on; `sums` lie as wgmma leaves them. Every
+  /// thread of the warpgroup calls this; `warpgroup` is its number among those that store.
   void store(const std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
              const U32& warpgroup);
   /// Waits until shared memory has been read, before the CTA ends.
@@ -37,8 +37,8 @@ class TileStore {
     U32 warpgroup;
   };
   int panel_cols() const { return 128 / spec::size_bytes(tensors_.out.dtype()); }
-  void wait_for_place();
-  void meet();
+  void wait_for_place(const U32& warpgroup);
+  void meet(const U32& warpgroup);
   void write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
   /// Two neighbouring elements, with all that the epilogue does.
   std::vector<F32> finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second, const U32& row,
@@ -46,7 +46,7 @@ class TileStore {
 
   Emitter& k_;
   StoredTensors tensors_;
-  int warpgroups_, cols_;
+  int cols_;
   ptx::SharedTile<ptx::b32> staged_;
 };
 
