@@ -6,6 +6,7 @@
 #include "templates/gemm_wgmma.hpp"
 
 #include "generator/ptx/descriptor.hpp"
+#include "templates/lib/cluster_sum.hpp"
 #include "templates/lib/ring.hpp"
 #include "templates/lib/tile_store.hpp"
 #include "templates/lib/tile_walk.hpp"
@@ -48,7 +49,7 @@ class Body {
   void compute_tiles();
   void multiply(const Sums& sums, const U32& first_row, const std::function<void()>& started);
   void multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
-                      const ptx::Descriptors& w, const U32& k_tile);
+                      const ptx::Descriptors& w, const Pred& adds);
   void release(const In<ptx::u32>& stage, const Pred& by);
   /// One of this CTA's tiles.
   struct Tile {
@@ -59,10 +60,13 @@ class Body {
   /// warpgroup whose turn it is.
   void each_tile(const std::string& name, const std::optional<U32>& turn,
                  const std::function<void(const Tile&)>& body);
+  void finish(Sums& sums, const U32& row, const U32& col, const U32& consumer);
   void begin_turns(const U32& consumer);
   void take_turn(const U32& consumer);
   void hand_over(const U32& consumer, const U32& next);
   Extent k_tiles() const { return ceil_div(k_.dim(problem_.k), depth_); }
+  /// The stages of k that this CTA has of its tiles: where they begin, where they end.
+  std::pair<Extent, Extent> own_k_tiles(const std::string& name) const;
 
   Emitter& k_;
   const WgmmaTile& tile_;
@@ -70,6 +74,7 @@ class Body {
   int depth_;  ///< elements of k in a stage
   U32 thread_, warpgroup_;
   std::optional<U32> cluster_rank_;
+  std::optional<ClusterSum> shared_sum_;
   SharedTile<ptx::b8> a_, w_;
   TileStore store_;
   Ring ring_;
@@ -94,7 +99,9 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
             tile.cluster * (tile.alternates ? 1 : tile.consumers) * warpgroup / warp),
       walk_(k, k.dim(problem.m), k.dim(problem.n), tile.rows() * tile.cluster, tile.cols,
             group_rows / tile.cluster) {
-  if (tile.cluster > 1) cluster_rank_ = k.let("cluster_rank", k.cluster_ctarank());
+  if (tile.ctas_in_cluster() > 1) cluster_rank_ = k.let("cluster_rank", k.cluster_ctarank());
+  if (tile.split > 1)
+    shared_sum_.emplace(k, tile.split, tile.consumers, tile.cols / 2, store_.panel_sums());
 }
 
 void Body::set_up() {
@@ -103,10 +110,11 @@ void Body::set_up() {
       for (const Tensor* t : {&problem_.a, &problem_.w, &problem_.out})
         k_.prefetch_tensormap(k_.map(*t));
       ring_.init();
+      if (shared_sum_) shared_sum_->init();
       k_.fence_mbarrier_init();
     });
   });
-  if (tile_.cluster > 1) {
+  if (cluster_rank_) {
     k_.barrier_cluster_arrive_relaxed();
     k_.barrier_cluster_wait();
   } else {
@@ -116,7 +124,7 @@ void Body::set_up() {
 
 void Body::each_tile(const std::string& name, const std::optional<U32>& turn,
                      const std::function<void(const Tile&)>& body) {
-  const bool clustered = tile_.cluster > 1;
+  const bool clustered = tile_.ctas_in_cluster() > 1;
   const U32 stride = k_.let(name + "_stride", clustered ? k_.nclusterid_x() : k_.nctaid_x());
   const U32 own = clustered ? k_.clusterid_x() : k_.ctaid_x();
   const U32 first = k_.let(name + "_first", turn ? k_.mad_lo(*turn, stride, own) : own);
@@ -124,9 +132,16 @@ void Body::each_tile(const std::string& name, const std::optional<U32>& turn,
   k_.for_range(name, first, walk_.count(), step, [&](const U32& tile) {
     const auto [row, col] = walk_.place(name, tile);
     const U32 next = k_.let(name + "_next", tile + stride);
-    if (!clustered) return body({row, col, next});
+    if (tile_.cluster == 1) return body({row, col, next});
     body({k_.let(name + "_own_row", k_.mad_lo(*cluster_rank_, tile_.rows(), row)), col, next});
   });
+}
+
+std::pair<Extent, Extent> Body::own_k_tiles(const std::string& name) const {
+  if (tile_.split == 1) return {0, k_tiles()};
+  const Extent all = k_tiles(), rank(*cluster_rank_);
+  return {k_.let(name + "_first", rank * all / tile_.split),
+          k_.let(name + "_end", (rank + 1) * all / tile_.split)};
 }
 
 // ---- the copying warp
@@ -152,8 +167,9 @@ void Body::copy_tiles() {
     k_.if_("copying_warp", warp_index == 0, [&] {
       k_.if_("copying_lane", k_.elect_sync(), [&] {
         cursor_.emplace(k_, "copy", ring_, Side::producer, Level::thread);
+        const auto [first, end] = own_k_tiles("copied_k");
         each_tile("copied_tile", {}, [&](const Tile& tile) {
-          k_.for_range("copied_k", 0, k_tiles(), 1, [&](const U32& k_tile) {
+          k_.for_range("copied_k", first, end, 1, [&](const U32& k_tile) {
             k_.phase("copy a stage", [&] {
               copy_stage(k_tile, tile.row, tile.col);
               cursor_->advance();
@@ -182,14 +198,13 @@ void Body::release(const In<ptx::u32>& stage, const Pred& by) {
 
 /// One stage's products, committed as a group.
 void Body::multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
-                          const ptx::Descriptors& w, const U32& k_tile) {
+                          const ptx::Descriptors& w, const Pred& adds) {
   const ptx::WgmmaType type = type_of(problem_.a.dtype());
   const U32 stage = cursor_->stage();
   k_.wait("stage_full", ring_.full(stage), cursor_->parity());
   std::vector<U32> a_tiles;
   for (const ptx::Descriptors& block : a) a_tiles.push_back(block.tile(stage));
   const U32 w_tile = w.tile(stage);
-  const Pred adds = k_tile > 0;
   k_.wgmma_fence();
   for (int step : unroll(stage_bytes / step_bytes)) {
     const U64 w_step = w.step(w_tile, step);
@@ -213,11 +228,13 @@ void Body::multiply(const Sums& sums, const U32& first_row, const std::function<
   const ptx::Descriptors w(k_, "w_operand", w_, 0);
   const Pred releases = k_.let("releases", k_.laneid() < static_cast<std::uint32_t>(tile_.cluster));
   Var<ptx::u32> last = k_.var<ptx::u32>("last_stage", 0, Level::warpgroup);
-  k_.for_range("k_tile", 0, k_tiles(), 1, [&](const U32& k_tile) {
-    k_.phase("multiply a stage", [&] { multiply_stage(sums, a, w, k_tile); });
+  const auto [first, end] = own_k_tiles("k_tile");
+  k_.for_range("k_tile", first, end, 1, [&](const U32& k_tile) {
+    const Pred adds = k_.let("adds", k_tile > first.in());
+    k_.phase("multiply a stage", [&] { multiply_stage(sums, a, w, adds); });
     k_.phase("release the stage before", [&] {
       k_.wgmma_wait_group(1);
-      release(last, releases && k_tile > 0);
+      release(last, releases && adds);
       last = cursor_->stage();
       cursor_->advance();
     });
@@ -260,6 +277,24 @@ void Body::hand_over(const U32& consumer, const U32& next) {
   });
 }
 
+/// Stores what the warpgroup has of a tile, from `row` on.
+void Body::finish(Sums& sums, const U32& row, const U32& col, const U32& consumer) {
+  const U32 first = k_.let("stored_row", row);
+  if (shared_sum_) shared_sum_->add(sums[0], *cluster_rank_, consumer);
+  const TileStore::Around around = [&](int panel, const std::function<void()>& body) {
+    if (shared_sum_)
+      shared_sum_->if_owner("stored_panel", *cluster_rank_, panel, body);
+    else
+      body();
+  };
+  for (int block : unroll(tile_.blocks)) {
+    const U32 at = block == 0
+                       ? first
+                       : k_.let("stored_row" + std::to_string(block), first + block * ptx::wgmma_m);
+    store_.store("block " + std::to_string(block), sums[block], at, col, around);
+  }
+}
+
 void Body::compute_tiles() {
   k_.phase("compute tiles", [&] {
     cursor_.emplace(k_, "use", ring_, Side::consumer, Level::warpgroup);
@@ -271,16 +306,13 @@ void Body::compute_tiles() {
       sums.push_back(k_.array<ptx::f32>("sum" + std::to_string(block) + "_", tile_.cols / 2));
     const auto turn = tile_.alternates ? std::optional(consumer) : std::nullopt;
     if (turn) begin_turns(consumer);
+    store_.begin(consumer);
     each_tile("tile", turn, [&](const Tile& tile) {
       if (turn) take_turn(consumer);
       multiply(sums, first_row, [&] {
         if (turn) hand_over(consumer, tile.next);
       });
-      for (int block : unroll(tile_.blocks))
-        store_.store(
-            sums[block],
-            k_.let("stored_row" + std::to_string(block), tile.row + first_row + block * 64),
-            tile.col, consumer);
+      finish(sums, tile.row + first_row, tile.col, consumer);
     });
     store_.drain();
     cursor_.reset();
@@ -296,7 +328,7 @@ void Body::emit() {
   k_.roles(warpgroup_, {{"copies", 1, divides_registers ? copying : 0, [&] { copy_tiles(); }},
                         {"computes", tile_.consumers, divides_registers ? computing : 0,
                          [&] { compute_tiles(); }}});
-  if (tile_.cluster > 1) {
+  if (cluster_rank_) {
     // Nobody leaves while another CTA may still write to or arrive at its shared memory.
     k_.barrier_cluster_arrive_relaxed();
     k_.barrier_cluster_wait();
@@ -308,11 +340,17 @@ void Body::emit() {
 Launch wgmma_launch(const WgmmaTile& tile, const WgmmaProblem& problem) {
   const Expr clusters = ceil_div(problem.m, std::int64_t{tile.rows()} * tile.cluster) *
                         ceil_div(problem.n, tile.cols);
+  const Dim& k = problem.k;
+  if (k.is_static() &&
+      k.get() * spec::size_bytes(problem.a.dtype()) < std::int64_t{stage_bytes} * tile.split)
+    throw std::logic_error("a tile's k has fewer stages than CTAs");
   const Expr resident = Expr::dim("sm_count") * tile.ctas_per_sm / tile.cluster;
-  return {.grid = {min(clusters, resident) * tile.cluster, 1, 1},
+  // CTAs that share a tile's k have one tile.
+  const Expr ctas = tile.split > 1 ? clusters * tile.split : min(clusters, resident) * tile.cluster;
+  return {.grid = {ctas, 1, 1},
           .block = {tile.threads(), 1, 1},
           .min_ctas_per_sm = tile.ctas_per_sm,
-          .cluster = tile.cluster,
+          .cluster = tile.ctas_in_cluster(),
           .overlaps = true};
 }
 

@@ -19,8 +19,10 @@ struct WgmmaTile {
   bool alternates = false;
   int stages = 4;   ///< of 128 bytes of k each
   int cluster = 1;  ///< CTAs below one another that share the copies of w
+  int split = 1;    ///< CTAs of a cluster that share a tile's k
   int ctas_per_sm = 1;
   int rows() const { return 64 * blocks * (alternates ? 1 : consumers); }
+  int ctas_in_cluster() const { return cluster * split; }
   int threads() const { return 128 * (consumers + 1); }
 };
 

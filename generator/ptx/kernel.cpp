@@ -181,8 +181,7 @@ void Kernel::wait(const std::string& name, const Mbarrier& barrier, const In<u32
   recorder.branch(again, mbarrier_try_wait_parity(barrier, parity).id(), true, parity.where);
 }
 
-void Kernel::wait_cluster(const std::string& name, const Mbarrier& barrier,
-                          const In<u32>& parity) {
+void Kernel::wait_cluster(const std::string& name, const Mbarrier& barrier, const In<u32>& parity) {
   const std::string again = recorder.claim_label(name + "_wait", parity.where);
   recorder.place_label(again);
   recorder.branch(again, mbarrier_try_wait_parity_cluster(barrier, parity).id(), true,

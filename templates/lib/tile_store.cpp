@@ -19,14 +19,18 @@ TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, i
       cols_(cols),
       staged_(k, "staged", warpgroup_rows, 32, warpgroups * places) {}
 
-void TileStore::meet(const U32& warpgroup) {
-  k_.bar_sync_at(warpgroup + first_barrier, warpgroup_threads);
+void TileStore::begin(const U32& warpgroup) {
+  barrier_ = k_.let("store_barrier", warpgroup + first_barrier);
+  place_.emplace(k_.var<ptx::u32>("store_place", warpgroup * places, Level::warpgroup));
 }
 
-void TileStore::wait_for_place(const U32& warpgroup) {
+void TileStore::meet() { k_.bar_sync_at(*barrier_, warpgroup_threads); }
+
+/// Until the copy before the last has read its place.
+void TileStore::wait_for_place() {
   const Pred stores = k_.tid_x() % warpgroup_threads == 0;
   k_.guard(stores, [&] { k_.cp_async_bulk_wait_group_read(places - 1); });
-  meet(warpgroup);
+  meet();
 }
 
 std::vector<F32> TileStore::finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second,
@@ -38,7 +42,10 @@ std::vector<F32> TileStore::finished(const Var<ptx::f32>& first, const Var<ptx::
     const U64 element = k_.mad_wide(within, k_.dim(tensors_.n), k_.cvt<ptx::u64>(col));
     residual = k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
   }
-  return apply(k_, tensors_.epilogue, {k_.present(first), k_.present(second)}, bias, residual);
+  const auto precision =
+      tensors_.out.dtype() == Dtype::f32 ? Precision::full : Precision::for_16_bits;
+  return apply(k_, tensors_.epilogue, {k_.present(first), k_.present(second)}, bias, residual,
+               precision);
 }
 
 void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
@@ -50,8 +57,7 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   const int chunks = wide ? 2 : 1;  ///< of 16 bytes that a group of columns takes
   const auto start =
       wide ? staged_.at(row, quarter / 2) + quarter % 2 * 2 : staged_.at(row, 0) + quarter;
-  const U32 place = part.warpgroup * places + part.panel % places;
-  const U32 at = k_.mad_lo(place, staged_.shape().bytes(), U32(k_.recorder, start.base()));
+  const U32 at = k_.mad_lo(*place_, staged_.shape().bytes(), U32(k_.recorder, start.base()));
   const ptx::TilePlace<ptx::b32> here(
       SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
       staged_.shape(), chunks);
@@ -77,29 +83,36 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   }
 }
 
-void TileStore::store(const std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
-                      const U32& warpgroup) {
-  for (int panel : unroll(cols_ / panel_cols())) {
-    k_.phase("finish and store panel " + std::to_string(panel), [&] {
-      wait_for_place(warpgroup);
-      write_panel(sums, {panel, row, col, warpgroup});
-      k_.fence_proxy_async();
-      meet(warpgroup);
-      const U32 place = warpgroup * places + panel % places;
-      const auto from = staged_.tile(place).as<ptx::b8>();
-      const U32 at = col + panel * panel_cols();
-      const Pred stores = k_.tid_x() % warpgroup_threads == 0;
-      k_.guard(stores, [&] {
-        k_.tma_store(k_.map(tensors_.out), {at, row}, from);
-        k_.cp_async_bulk_commit_group();
+void TileStore::store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
+  wait_for_place();
+  write_panel(sums, part);
+  k_.fence_proxy_async();
+  meet();
+  const auto from = staged_.tile(*place_).as<ptx::b8>();
+  const U32 at = part.col + part.panel * panel_cols();
+  const Pred stores = k_.tid_x() % warpgroup_threads == 0;
+  k_.guard(stores, [&] {
+    k_.tma_store(k_.map(tensors_.out), {at, part.row}, from);
+    k_.cp_async_bulk_commit_group();
+  });
+  *place_ = k_.xor_(*place_, 1u);
+}
+
+void TileStore::store(const std::string& name, const std::vector<Var<ptx::f32>>& sums,
+                      const U32& row, const U32& col, const Around& around) {
+  for (int panel : unroll(cols_ / panel_cols()))
+    around(panel, [&] {
+      k_.phase("finish and store " + name + ", panel " + std::to_string(panel), [&] {
+        store_panel(sums, {panel, row, col});
       });
     });
-  }
 }
 
 void TileStore::drain() {
   const Pred stores = k_.tid_x() % warpgroup_threads == 0;
   k_.guard(stores, [&] { k_.cp_async_bulk_wait_group(0); });
+  barrier_.reset();
+  place_.reset();
 }
 
 }  // namespace ptxmill::kernels

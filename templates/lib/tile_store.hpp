@@ -2,6 +2,9 @@
 // shared memory, so that the stores of one part run while the next is computed.
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "generator/ptx/tile.hpp"
@@ -22,10 +25,17 @@ class TileStore {
  public:
   TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols);
 
+  /// By each warpgroup that stores, before it stores anything; `warpgroup` is its number among
+  /// them.
+  void begin(const U32& warpgroup);
+  /// How many accumulators a panel has in a thread.
+  int panel_sums() const { return panel_cols() / 2; }
+  /// Runs a panel's part under a condition.
+  using Around = std::function<void(int panel, const std::function<void()>& body)>;
   /// Stores 64 rows of the result from `row` and `col` on; `sums` lie as wgmma leaves them. Every
-  /// thread of the warpgroup calls this; `warpgroup` is its number among those that store.
-  void store(const std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
-             const U32& warpgroup);
+  /// thread of the warpgroup calls this. `name` distinguishes calls in one kernel.
+  void store(const std::string& name, const std::vector<Var<ptx::f32>>& sums, const U32& row,
+             const U32& col, const Around& around);
   /// Waits until shared memory has been read, before the CTA ends.
   void drain();
 
@@ -34,11 +44,11 @@ class TileStore {
   struct Part {
     int panel;
     U32 row, col;  ///< of the result
-    U32 warpgroup;
   };
   int panel_cols() const { return 128 / spec::size_bytes(tensors_.out.dtype()); }
-  void wait_for_place(const U32& warpgroup);
-  void meet(const U32& warpgroup);
+  void store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
+  void wait_for_place();
+  void meet();
   void write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
   /// Two neighbouring elements, with all that the epilogue does.
   std::vector<F32> finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second, const U32& row,
@@ -48,6 +58,8 @@ class TileStore {
   StoredTensors tensors_;
   int cols_;
   ptx::SharedTile<ptx::b32> staged_;
+  std::optional<U32> barrier_;          ///< at which the warpgroup meets
+  std::optional<Var<ptx::u32>> place_;  ///< in `staged_` that the next panel takes
 };
 
 }  // namespace ptxmill::kernels
