@@ -83,6 +83,8 @@ void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& o
     case Op::mad_lo:
     case Op::mad_wide: divisor = std::min(d(1) * d(2), d(3)); break;
     case Op::and_: divisor = std::max(d(1), d(2)); break;
+    case Op::or_:
+    case Op::xor_: divisor = std::min(d(1), d(2)); break;
     case Op::shl:
       if (operands[2].kind == Operand::Kind::integer)
         divisor = d(1) << std::min<std::int64_t>(16, operands[2].integer);
