@@ -19,12 +19,13 @@ enum class Role : std::uint8_t {
   address,    ///< [register+offset] or [symbol+offset]
   pair,       ///< {a, b}: a vector of two registers
   quad,       ///< {a, b, c, d}
+  one,        ///< {a}: a vector of one register
   label,
   symbol,  ///< the name of a variable
 };
 
 /// The type of an operand, relative to the type suffix T of the instruction.
-enum class Is : std::uint8_t { T, from, wide, half, u32, pred, none };
+enum class Is : std::uint8_t { T, from, wide, half, u32, f32, pred, none };
 
 struct OperandRule {
   Role role;

@@ -112,6 +112,8 @@ class Template : public spec::Declared {
   virtual int alignment(const Form& form, const Tensor& tensor) const {
     return form.vector * spec::size_bytes(tensor.dtype());
   }
+  /// What a dimension must be a multiple of, by the spec's values.
+  virtual std::int64_t multiple_of(const Dim& dim) const { return dim.rule().multiple_of; }
   /// How a form divides the work, for `ptxmill explain`: what is divided, and into what.
   virtual std::vector<std::pair<std::string, std::string>> division(const Form&,
                                                                     const ptx::Target&) const {

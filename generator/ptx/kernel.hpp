@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "generator/ptx/methods.hpp"
+#include "generator/ptx/matrix.hpp"
 
 namespace ptxmill::ptx {
 
@@ -17,10 +17,10 @@ struct EntryShape {
 };
 
 /// One kernel under construction.
-class Kernel : public Methods {
+class Kernel : public MatrixMethods {
  public:
   Kernel(std::string entry, Target target)
-      : Methods(recorder), recorder(std::move(entry), target) {}
+      : MatrixMethods(recorder), recorder(std::move(entry), target) {}
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
 

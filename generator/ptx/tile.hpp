@@ -56,6 +56,9 @@ TileAddress tile_address(Recorder& recorder, const TileShape& shape, const Opera
                          const In<u32>& row, const In<u32>& chunk, int below);
 /// The chunk `chunks` further on in the same panel, a number that shares no bit with the chunk's.
 TileAddress tile_across(Recorder& recorder, const TileAddress& from, int chunks, Where where);
+/// The same place of the tile `tiles` further on.
+TileAddress tile_later(Recorder& recorder, const TileShape& shape, const Operand& from,
+                       const In<u32>& tiles);
 
 /// The kernel's name for an array of T: 16-bit floats are declared by their bits.
 template <class T>
@@ -108,7 +111,10 @@ class TilePlace {
             0};
   }
   /// The same chunk of the tile `tiles` further on in the ring.
-  TilePlace later(int tiles) const { return moved(std::int64_t{tiles} * shape_.bytes()); }
+  TilePlace later(const In<u32>& tiles) const {
+    const TileAddress to = tile_later(at_.recorder(), shape_, at_.operand(), tiles);
+    return {{at_.recorder(), at_.array(), to.base, to.offset, true}, shape_, width_};
+  }
 
  private:
   TilePlace moved(std::int64_t bytes) const {
