@@ -23,12 +23,13 @@ enum class Role : std::uint8_t {
   tensor,     ///< [map, {x, y}]: a place in a tensor
   sink,       ///< _: a result that nobody wants
   elected,    ///< _|p: the predicate alone of two results
+  one,        ///< {a}: a vector of one register
   label,
   symbol,  ///< the name of a variable
 };
 
 /// The type of an operand, relative to the type suffix T of the instruction.
-enum class Is : std::uint8_t { T, from, wide, half, u16, u32, u64, pred, none };
+enum class Is : std::uint8_t { T, from, wide, half, u16, u32, u64, f32, pred, none };
 
 struct OperandRule {
   Role role;

@@ -77,11 +77,12 @@ class ProductArguments {
   std::size_t count_ = 0;
 };
 
-std::array<RequestedOption, 5> product_options(const GemmOptions& options) {
+std::array<RequestedOption, 6> product_options(const GemmOptions& options) {
   return {{{"activation", options.activation},
            {"alpha", options.alpha},
            {"bias", options.bias.valid()},
            {"layout", options.layout},
+           {"math", "f32", true},
            {"residual", options.residual.valid()}}};
 }
 

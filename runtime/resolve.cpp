@@ -89,6 +89,7 @@ std::string fixed_mismatch(const KernelInfo& kernel, const OpRequest& request) {
     if (differs(entry.name)) return concat(entry.name, " is not ", name(entry.dtype));
   for (const RequestedOption& option : request.options) {
     const auto found = kernel.options.find(option.name);
+    if (found == kernel.options.end() && option.is_usual) continue;
     if (found == kernel.options.end()) return concat("it has no option ", option.name);
     if (!equal(found->second, option)) return concat(option.name, " is ", text_of(found->second));
   }

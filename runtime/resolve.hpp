@@ -20,6 +20,7 @@ struct RequestedDType {
 struct RequestedOption {
   std::string_view name;
   std::variant<bool, double, std::string_view> value;
+  bool is_usual = false;  ///< a kernel that does not name the option has this value
 };
 
 /// What an op needs of a kernel.

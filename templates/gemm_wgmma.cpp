@@ -368,7 +368,7 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
   return {};
 }
 
-void emit_wgmma(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem) {
+void emit_wgmma_gemm(Emitter& k, const WgmmaProblem& problem, const WgmmaTile& tile) {
   Body(k, tile, problem).emit();
 }
 

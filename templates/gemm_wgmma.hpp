@@ -5,26 +5,9 @@
 
 #include "templates/emitter.hpp"
 #include "templates/lib/epilogue.hpp"
+#include "templates/lib/wgmma_tile.hpp"
 
 namespace ptxmill::kernels {
-
-/// How a CTA computes its tiles of the result.
-struct WgmmaTile {
-  const char* name;
-  int cols;        ///< of the tile
-  int consumers;   ///< warpgroups that multiply
-  int blocks = 1;  ///< of 64 rows that each of them has
-  /// Whether the warpgroups take turns, each with a tile of its own, so that one multiplies while
-  /// another stores; else they share a tile.
-  bool alternates = false;
-  int stages = 4;   ///< of 128 bytes of k each
-  int cluster = 1;  ///< CTAs below one another that share the copies of w
-  int split = 1;    ///< CTAs of a cluster that share a tile's k
-  int ctas_per_sm = 1;
-  int rows() const { return 64 * blocks * (alternates ? 1 : consumers); }
-  int ctas_in_cluster() const { return cluster * split; }
-  int threads() const { return 128 * (consumers + 1); }
-};
 
 /// What the body needs of the declaration.
 struct WgmmaProblem {
@@ -33,9 +16,12 @@ struct WgmmaProblem {
   const EpilogueFields& epilogue;
 };
 
+/// How CTAs walk over the tiles.
 Launch wgmma_launch(const WgmmaTile& tile, const WgmmaProblem& problem);
+/// The boxes in which a, w and out are copied; nothing for the others.
 std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const WgmmaProblem& problem,
                                                const Tensor& tensor);
-void emit_wgmma(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem);
+/// n and k are multiples of 16 bytes.
+void emit_wgmma_gemm(Emitter& k, const WgmmaProblem& problem, const WgmmaTile& tile);
 
 }  // namespace ptxmill::kernels

@@ -58,7 +58,7 @@ std::vector<Form> Template::settled_forms() const {
 }
 
 std::int64_t Template::divisor(const Form& form, const Dim& dim) const {
-  std::int64_t multiple = dim.rule().multiple_of;
+  std::int64_t multiple = multiple_of(dim);
   for (const When& w : form.when)
     if (w.dim == &dim) multiple = std::lcm(multiple, w.multiple_of);
   return multiple & -multiple;

@@ -132,6 +132,8 @@ class Template : public spec::Declared {
   }
   /// How a form takes a tensor that it copies by boxes; nothing where it takes a pointer.
   virtual std::optional<TensorMapShape> tensor_map(const Form&, const Tensor&) const { return {}; }
+  /// What a dimension must be a multiple of, by the spec's values.
+  virtual std::int64_t multiple_of(const Dim& dim) const { return dim.rule().multiple_of; }
   /// How a form divides the work, for `ptxmill explain`: what is divided, and into what.
   virtual std::vector<std::pair<std::string, std::string>> division(const Form&,
                                                                     const ptx::Target&) const {

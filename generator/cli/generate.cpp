@@ -96,7 +96,7 @@ json params(const Template& t, const Form& form) {
                      {"kind", "dim"},
                      {"min", d->rule().min},
                      {"max", d->rule().max},
-                     {"multiple_of", d->rule().multiple_of}});
+                     {"multiple_of", t.multiple_of(*d)}});
   return all;
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "generator/ptx/methods.hpp"
+#include "generator/ptx/matrix.hpp"
 
 namespace ptxmill::ptx {
 
@@ -25,9 +25,9 @@ struct Place {
 };
 
 /// Mbarriers, tensor copies and clusters as methods. Kernel derives from it.
-class AsyncMethods : public Methods {
+class AsyncMethods : public MatrixMethods {
  public:
-  using Methods::Methods;
+  using MatrixMethods::MatrixMethods;
 
   /// Sets a mbarrier up for `count` arrivals a phase. Others may use it after
   /// fence_mbarrier_init() and a barrier.

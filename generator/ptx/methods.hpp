@@ -296,6 +296,19 @@ class Methods {
 #define PTX_SHAPE_wgmma(m)
 #define PTX_SHAPE_wgmma_a(m)
 #define PTX_SHAPE_wgmma_k_major(m)
+#define PTX_SHAPE_t_f32(m)                                    \
+  Val<b32> m(const In<f32>& a, Where where = Where::here()) { \
+    return record<b32>(recorder_, Op::m, {a.operand}, where); \
+  }
+/* Wrapped: matrix.hpp. */
+#define PTX_SHAPE_matrix1_at(m)
+#define PTX_SHAPE_matrix2_at(m)
+#define PTX_SHAPE_matrix4_at(m)
+#define PTX_SHAPE_at_matrix1(m)
+#define PTX_SHAPE_at_matrix2(m)
+#define PTX_SHAPE_at_matrix4(m)
+#define PTX_SHAPE_sums_quad_pair(m)
+#define PTX_SHAPE_sums_pair_one(m)
 /* Control flow is Kernel's: structured, checked for uniformity. */
 #define PTX_SHAPE_branch(m)
 #define PTX_SHAPE_leave(m)

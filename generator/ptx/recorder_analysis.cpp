@@ -18,6 +18,8 @@ Level Recorder::sources_level(const isa::Row& row, const std::vector<Operand>& o
       row.op == Op::ld_acquire_gpu || row.op == Op::ld_relaxed_gpu || row.op == Op::elect_sync)
     return Level::thread;
   Level level = Level::grid;
+  // What a lane gets of a matrix depends on the lane.
+  if (s.starts_with("mma") || s.starts_with("ldmatrix")) return Level::thread;
   const bool broadcast = row.op == Op::shfl_sync_idx;
   for (std::size_t i = 1; i < operands.size(); ++i) {
     if (broadcast && i == 1) continue;

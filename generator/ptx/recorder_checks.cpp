@@ -84,6 +84,8 @@ void Recorder::check_repetition(const Scope& scope, Level condition, Where where
 std::uint32_t access_bytes(const isa::Row& row, isa::Type type,
                            const std::vector<Operand>& operands) {
   if (row.shape == isa::Shape::at_at_bytes) return static_cast<std::uint32_t>(operands[2].integer);
+  // Each lane's address is that of a row of eight 16-bit elements.
+  if (row.spelling.find("matrix.sync") != std::string_view::npos) return 16;
   int lanes = 1;
   for (const isa::OperandRule& rule : isa::operands(row.shape))
     lanes = rule.role == isa::Role::quad ? 4 : rule.role == isa::Role::pair ? 2 : lanes;

@@ -89,4 +89,20 @@ TileAddress tile_across(Recorder& recorder, const TileAddress& from, int chunks,
   return {combined(recorder, Op::xor_, Operand::of(from.base), bytes, where).id(), from.offset};
 }
 
+TileAddress tile_later(Recorder& recorder, const TileShape& shape, const Operand& from,
+                       const In<u32>& tiles) {
+  if (tiles.is_literal()) return {from.reg, from.integer + tiles.operand.integer * shape.bytes()};
+  const Operand bytes = Operand::literal(std::int64_t{shape.bytes()}, isa::Type::u32);
+  if (from.reg != no_reg) {
+    const Operand base = Operand::of(from.reg);
+    return {record<u32>(recorder, Op::mad_lo, {tiles.operand, bytes, base}, tiles.where).id(),
+            from.integer};
+  }
+  const U32 base = record<u32>(recorder, Op::mov_address, {from}, tiles.where);
+  return {
+      record<u32>(recorder, Op::mad_lo, {tiles.operand, bytes, Operand::of(base.id())}, tiles.where)
+          .id(),
+      0};
+}
+
 }  // namespace ptxmill::ptx

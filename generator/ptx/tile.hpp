@@ -56,6 +56,9 @@ TileAddress tile_address(Recorder& recorder, const TileShape& shape, const Opera
                          const In<u32>& row, const In<u32>& chunk, int below);
 /// The chunk `chunks` further on in the same panel, a number that shares no bit with the chunk's.
 TileAddress tile_across(Recorder& recorder, const TileAddress& from, int chunks, Where where);
+/// The same place of the tile `tiles` further on.
+TileAddress tile_later(Recorder& recorder, const TileShape& shape, const Operand& from,
+                       const In<u32>& tiles);
 
 /// The kernel's name for an array of T: 16-bit floats are declared by their bits.
 template <class T>
@@ -108,7 +111,10 @@ class TilePlace {
             0};
   }
   /// The same chunk of the tile `tiles` further on in the ring.
-  TilePlace later(int tiles) const { return moved(std::int64_t{tiles} * shape_.bytes()); }
+  TilePlace later(const In<u32>& tiles) const {
+    const TileAddress to = tile_later(at_.recorder(), shape_, at_.operand(), tiles);
+    return {{at_.recorder(), at_.array(), to.base, to.offset, true}, shape_, width_};
+  }
 
  private:
   TilePlace moved(std::int64_t bytes) const {
@@ -141,15 +147,8 @@ class SharedTile {
   }
   /// Where the tile `index` of the ring begins.
   SharedPtr<T> tile(const In<u32>& index) const {
-    if (index.is_literal()) return start_ + index.operand.integer * pitch();
-    Recorder& recorder = start_.recorder();
-    const U32 from = record<u32>(recorder, Op::mov_address, {start_.operand()}, index.where);
-    const U32 at =
-        record<u32>(recorder, Op::mad_lo,
-                    {index.operand, Operand::literal(std::int64_t{shape_.bytes()}, isa::Type::u32),
-                     Operand::of(from.id())},
-                    index.where);
-    return {recorder, start_.array(), at.id(), 0};
+    const TileAddress to = tile_later(start_.recorder(), shape_, start_.operand(), index);
+    return {start_.recorder(), start_.array(), to.base, to.offset};
   }
   /// The first element of a chunk of the first tile. Constants fold.
   SharedPtr<T> at(const In<u32>& row, const In<u32>& chunk) const {

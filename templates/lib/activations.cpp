@@ -90,15 +90,15 @@ F32 gelu(Emitter& k, const F32& x) {
 constexpr double log2_e = 1.4426950408889634;
 
 /// x Phi(x) = max(x, 0) - |x| Q(|x|), with Q(a) = e^(-a^2/2) R(a) as in gelu. R on [0, 14] as a
-/// polynomial in t = 1 / (1 + 3a/8) (Abramowitz and Stegun, 7.1.26): minimax for the relative error,
-/// which is 3.1e-5.
+/// polynomial in t = 1 / (1 + 3a/8) (Abramowitz and Stegun, 7.1.26): minimax for the relative
+/// error, which is 3.1e-5.
 F32 gelu_16_bits(Emitter& k, const F32& x) {
   constexpr float largest = 16.f;  // e^(-a^2/2) is 0 there
   const F32 a = k.min(k.abs(x), largest);
   const F32 t = k.rcp_approx_ftz(k.fma(a, 0.375f, 1.f));
   const F32 e = k.ex2_approx_ftz(x * static_cast<float>(-0.5 * log2_e) * x);
-  const F32 r = polynomial(
-      k, {-0.09064266f, 0.20028134f, 0.08356428f, 0.15773392f, 0.14906103f, 0.f}, t);
+  const F32 r =
+      polynomial(k, {-0.09064266f, 0.20028134f, 0.08356428f, 0.15773392f, 0.14906103f, 0.f}, t);
   return k.fma(-a, e * r, k.max_nan(x, 0.f));
 }
 

@@ -1,15 +1,12 @@
 #include "templates/lib/gemm_tiles.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <limits>
-#include <utility>
 
 namespace ptxmill::kernels {
 namespace {
 
 // Efficiencies are those on an H200, with a long k.
-const std::vector<GemmTile> tiles{
+const std::vector<GemmTile> simt_tiles{
     {.name = "32x64",
      .tile = {.rows = 32,
               .cols = 64,
@@ -61,110 +58,158 @@ const std::vector<GemmTile> tiles{
               .ctas_per_sm = 1},
      .efficiency = 64},
 };
-const int count = static_cast<int>(tiles.size());
 
-/// Multiprocessors that a launch should fill, and multiply-adds of one of them in a cycle.
-constexpr std::int64_t processors = 132, fma_rate = 128;
-/// Cycles of a tile outside its loop.
-constexpr std::int64_t overhead = 8000;
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-/// Estimated cycles of a product: what the busiest multiprocessor has to do. In whole numbers, so
-/// that every host chooses the same.
-std::int64_t cycles(const GemmTile& t, std::int64_t m, std::int64_t n, std::int64_t k) {
-  const std::int64_t all = ceil_div(m, t.tile.rows) * ceil_div(n, t.tile.cols);
-  const std::int64_t work = std::int64_t{t.tile.rows} * t.tile.cols * k;
-  return ceil_div(all, processors) * (work * 100 / (fma_rate * t.efficiency) + overhead);
-}
-
-/// The m for which tiles are compared: powers of two, and steps of 250 up to 12000, among which are
-/// the batches of 1500 that an encoder of 30 seconds of speech has (Radford et al. 2022).
-std::vector<std::int64_t> design_points() {
-  std::vector<std::int64_t> all;
-  for (std::int64_t m = 1; m <= 16384; m *= 2) all.push_back(m);
-  for (std::int64_t m = 250; m <= 12000; m += 250) all.push_back(m);
-  std::sort(all.begin(), all.end());
-  return all;
-}
-
-/// Which tile each design point gets, and what that costs.
-struct Assignment {
-  std::vector<int> tile;
-  std::int64_t cost;
+// Warps of 64 x 64 read shared memory least often for what they multiply. No ring takes more than
+// the 99 KiB that the smallest of these GPUs have.
+const std::vector<MmaTile> mma_tiles_of_halves{
+    {.name = "64x64",
+     .rows = 64,
+     .cols = 64,
+     .warp_rows = 32,
+     .warp_cols = 32,
+     .chunks = 8,
+     .stages = 4,
+     .ctas_per_sm = 3,
+     .efficiency = 30},
+    {.name = "128x128",
+     .rows = 128,
+     .cols = 128,
+     .warp_rows = 64,
+     .warp_cols = 64,
+     .chunks = 8,
+     .stages = 3,
+     .ctas_per_sm = 2,
+     .efficiency = 50},
+    {.name = "128x256",
+     .rows = 128,
+     .cols = 256,
+     .warp_rows = 64,
+     .warp_cols = 64,
+     .chunks = 4,
+     .stages = 4,
+     .ctas_per_sm = 1,
+     .efficiency = 60},
+};
+// Three products need registers for both parts of each operand.
+const std::vector<MmaTile> mma_tiles_of_three{
+    {.name = "64x64",
+     .rows = 64,
+     .cols = 64,
+     .warp_rows = 32,
+     .warp_cols = 32,
+     .chunks = 8,
+     .stages = 4,
+     .ctas_per_sm = 3,
+     .efficiency = 30},
+    {.name = "128x128",
+     .rows = 128,
+     .cols = 128,
+     .warp_rows = 64,
+     .warp_cols = 32,
+     .chunks = 8,
+     .stages = 3,
+     .ctas_per_sm = 1,
+     .efficiency = 50},
 };
 
-constexpr std::int64_t one = 1024;  ///< the best tile's time, in which others are measured
-constexpr std::int64_t cost_of_change = one / 8;  ///< of another tile at the next point
-constexpr std::int64_t cost_of_tile = one / 4;    ///< of one tile more, which is a kernel more
+// An SM takes in 64 bytes in a cycle, and the tensor cores' rate is 2048: tiles of few rows wait
+// for copies. 229,440 of the 232,448 bytes of shared memory are in use.
+const std::vector<WgmmaTile> tiles_of_warpgroups{
+    {.name = "64x128",
+     .cols = 128,
+     .consumers = 2,
+     .alternates = true,
+     .stages = 8,
+     .efficiency = 60,
+     .tail = 700},
+    {.name = "64x192",
+     .cols = 192,
+     .consumers = 2,
+     .alternates = true,
+     .stages = 6,
+     .efficiency = 70,
+     .tail = 1100},
+    {.name = "128x128",
+     .cols = 128,
+     .consumers = 2,
+     .blocks = 2,
+     .alternates = true,
+     .stages = 6,
+     .efficiency = 90,
+     .tail = 3000},
+    {.name = "128x256",
+     .cols = 256,
+     .consumers = 2,
+     .stages = 4,
+     .cluster = 2,
+     .efficiency = 95,
+     .overhead = 4000},
+};
 
-/// The best assignment of the tiles in the set `allowed`, bit by bit: the sum over all points of
-/// the time over the best tile's, and the costs above, is least.
-Assignment assign(const std::vector<std::int64_t>& points, std::int64_t n, std::int64_t k,
-                  unsigned allowed) {
-  std::vector<std::vector<int>> from;
-  std::vector<std::int64_t> cost(count, 0);
-  const auto cheapest = [&] {
-    int best = -1;
-    for (int t = 0; t < count; ++t)
-      if ((allowed >> t & 1u) != 0 && (best < 0 || cost[t] < cost[best])) best = t;
-    return best;
-  };
-  for (const std::int64_t m : points) {
-    std::int64_t fastest = std::numeric_limits<std::int64_t>::max();
-    for (const GemmTile& t : tiles) fastest = std::min(fastest, cycles(t, m, n, k));
-    const int least = cheapest();
-    const std::int64_t changed = cost[least] + cost_of_change;
-    std::vector<int> came(count);
-    for (int t = 0; t < count; ++t) came[t] = cost[t] <= changed ? t : least;
-    for (int t = 0; t < count; ++t)
-      cost[t] = std::min(cost[t], changed) + cycles(tiles[t], m, n, k) * one / fastest;
-    from.push_back(came);
-  }
-  Assignment result{std::vector<int>(points.size()), 0};
-  int t = cheapest();
-  result.cost = cost[t] + cost_of_tile * std::popcount(allowed);
-  for (std::size_t i = points.size(); i-- > 0;) {
-    result.tile[i] = t;
-    t = from[i][t];
-  }
-  return result;
+/// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.
+constexpr int fma_rate = 128;
+constexpr std::int64_t simt_overhead = 8000, mma_overhead = 3000;
+
+int mma_rate(MmaMath math) {
+  return math == MmaMath::half ? 2048 : math == MmaMath::tf32 ? 1024 : 1024 / 3;
 }
 
-Assignment assign(const std::vector<std::int64_t>& points, std::int64_t n, std::int64_t k) {
-  Assignment best = assign(points, n, k, 1);
-  for (unsigned allowed = 2; allowed < 1u << count; ++allowed) {
-    Assignment other = assign(points, n, k, allowed);
-    if (other.cost < best.cost) best = std::move(other);
-  }
-  return best;
+template <class Tiles>
+int number_of(const Tiles& tiles, const std::string& name) {
+  const auto found =
+      std::find_if(tiles.begin(), tiles.end(), [&](const auto& t) { return name == t.name; });
+  return found == tiles.end() ? -1 : static_cast<int>(found - tiles.begin());
 }
 
 }  // namespace
 
-const std::vector<GemmTile>& gemm_tiles() { return tiles; }
+const std::vector<GemmTile>& gemm_tiles() { return simt_tiles; }
 
-int gemm_tile_number(const std::string& name) {
-  const auto found =
-      std::find_if(tiles.begin(), tiles.end(), [&](const GemmTile& t) { return name == t.name; });
-  return static_cast<int>(found - tiles.begin());
+const std::vector<MmaTile>& mma_tiles(MmaMath math) {
+  return math == MmaMath::tf32_x3 ? mma_tiles_of_three : mma_tiles_of_halves;
 }
 
-std::vector<TileChoice> choose_tiles(const Dim& m, const Dim& n, const Dim& k) {
+const std::vector<WgmmaTile>& wgmma_tiles() { return tiles_of_warpgroups; }
+
+int gemm_tile_number(const std::string& name) { return number_of(simt_tiles, name); }
+
+int mma_tile_number(MmaMath math, const std::string& name) {
+  return number_of(mma_tiles(math), name);
+}
+
+int wgmma_tile_number(const std::string& name) { return number_of(tiles_of_warpgroups, name); }
+
+std::vector<TileChoice> choose_gemm_tiles(const Dim& m, const Dim& n, const Dim& k) {
   if (!n.is_static() || !k.is_static()) {
     // Large tiles where a square of them fills the multiprocessors.
     return {{gemm_tile_number("128x128"), 10 * 128 + 1, 10 * 128 + 1},
             {gemm_tile_number("48x96"), 10 * 48 + 1, 2 * 96 + 1},
             {gemm_tile_number("32x64")}};
   }
-  const std::vector<std::int64_t> points = m.is_static() ? std::vector{m.get()} : design_points();
-  const std::vector<int> chosen = assign(points, n.get(), k.get()).tile;
-  std::vector<TileChoice> all;
-  for (std::size_t i = 0; i < points.size(); ++i)
-    // Between two points the choice turns after the lower one.
-    if (i == 0 || chosen[i] != chosen[i - 1])
-      all.insert(all.begin(), {chosen[i], i == 0 ? 0 : points[i - 1] + 1});
-  return all;
+  std::vector<TileCost> costs;
+  for (const GemmTile& t : simt_tiles)
+    costs.push_back({t.tile.rows, t.tile.cols, fma_rate, t.efficiency, simt_overhead});
+  return choose_tiles(costs, m, n.get(), k.get());
+}
+
+std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
+  if (!n.is_static() || !k.is_static())
+    return {{mma_tile_number(math, "128x128"), 10 * 128 + 1, 10 * 64 + 1},
+            {mma_tile_number(math, "64x64")}};
+  std::vector<TileCost> costs;
+  for (const MmaTile& t : mma_tiles(math))
+    costs.push_back({t.rows, t.cols, mma_rate(math), t.efficiency, mma_overhead});
+  return choose_tiles(costs, m, n.get(), k.get());
+}
+
+std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
+  if (!n.is_static() || !k.is_static())
+    return {{wgmma_tile_number("128x128"), 10 * 128 + 1, 10 * 64 + 1},
+            {wgmma_tile_number("64x128")}};
+  std::vector<TileCost> costs;
+  for (const WgmmaTile& t : tiles_of_warpgroups)
+    costs.push_back({t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail});
+  return choose_tiles(costs, m, n.get(), k.get());
 }
 
 }  // namespace ptxmill::kernels

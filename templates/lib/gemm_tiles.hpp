@@ -4,10 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "templates/lib/mma_tile.hpp"
 #include "templates/lib/simt_tile.hpp"
+#include "templates/lib/tile_choice.hpp"
+#include "templates/lib/wgmma_tile.hpp"
 
 namespace ptxmill::kernels {
 
+/// A tile on the FMA units.
 struct GemmTile {
   const char* name;  ///< in specs: "128x128"
   SimtTile tile;
@@ -16,17 +20,17 @@ struct GemmTile {
 
 /// All tiles, in the order in which specs may name them.
 const std::vector<GemmTile>& gemm_tiles();
-/// The number of the tile with that name.
+const std::vector<MmaTile>& mma_tiles(MmaMath math);
+const std::vector<WgmmaTile>& wgmma_tiles();
+/// The number of the tile with that name; -1 where there is none.
 int gemm_tile_number(const std::string& name);
-
-/// A tile, by its number, and from which dimensions on it is used.
-struct TileChoice {
-  int tile;
-  std::int64_t least_m = 0, least_n = 0;
-};
+int mma_tile_number(MmaMath math, const std::string& name);
+int wgmma_tile_number(const std::string& name);
 
 /// The tiles to generate for a product of these dimensions, in the order in which a launch tries
 /// them; the last is for any dimensions.
-std::vector<TileChoice> choose_tiles(const Dim& m, const Dim& n, const Dim& k);
+std::vector<TileChoice> choose_gemm_tiles(const Dim& m, const Dim& n, const Dim& k);
+std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k);
+std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k);
 
 }  // namespace ptxmill::kernels

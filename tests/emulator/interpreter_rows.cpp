@@ -57,6 +57,7 @@ class RowProgram {
       case Is::wide: return isa::widened(t_);
       case Is::half: return isa::bits(t_) == 64 ? Type::b32 : Type::b16;
       case Is::u32: return Type::u32;
+      case Is::f32: return Type::f32;
       case Is::pred: return Type::pred;
       case Is::none: break;
     }
@@ -102,8 +103,9 @@ class RowProgram {
         if (row_.shape == isa::Shape::at_at_bytes) return "16";
         return first_ = false, barrier && ++immediates_ == 2 ? "32" : barrier ? "1" : "31";
       case Role::address: return address(std::exchange(first_, false));
-      case Role::pair: return vector(t, 2, reads_vector);
-      case Role::quad: return vector(t, 4, reads_vector);
+      case Role::one: return first_ = false, vector(t, 1, reads_vector);
+      case Role::pair: return first_ = false, vector(t, 2, reads_vector);
+      case Role::quad: return first_ = false, vector(t, 4, reads_vector);
       case Role::label: return "AFTER";
       case Role::symbol: return "tile";
     }
@@ -158,7 +160,9 @@ void check_row(const isa::Row& row, Type t, Type from) {
   ExecuteOptions options;
   options.check = Check::warn;  // a load may read shared memory that nothing wrote
   Launch launch;
-  launch.block = {1, 1, 1};  // all write to one place
+  // All write to one place, so that there is one thread, but for what a whole warp must do.
+  const bool whole_warp = row.spelling.find(".aligned") != std::string_view::npos;
+  launch.block = {whole_warp ? 32U : 1U, 1, 1};
   launch.params = std::as_bytes(std::span(&g, 1));
   const ExecuteResult r =
       execute(*parsed_program, *parsed_program->find("k"), launch, memory, Machine{}, options);

@@ -284,8 +284,10 @@ std::vector<Form> memory_forms() {
     const bool on_registers = row.effect == isa::Effect::pure &&
                               row.shape != isa::Shape::t_symbol &&
                               !row.spelling.starts_with("cvta");
-    // A trap ends the context: no comparison survives it.
-    if (!on_registers && row.spelling != "trap") add_row(row, all);
+    // A trap ends the context: no comparison survives it. Matrices have forms of their own.
+    if (!on_registers && row.spelling != "trap" && row.spelling.find("m8n8") == row.spelling.npos &&
+        !row.spelling.starts_with("mma"))
+      add_row(row, all);
   }
   for (Form& f : extra_atomics()) all.push_back(std::move(f));
   const auto warp = [&](const std::string& s, const std::string& operands, std::vector<Type> from,

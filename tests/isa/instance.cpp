@@ -19,7 +19,7 @@ std::string underscored(std::string_view s) {
 
 bool is_result(const isa::Row& row, std::size_t index) {
   const isa::OperandRule& rule = isa::operands(row.shape)[index];
-  const bool group = rule.role == Role::pair || rule.role == Role::quad;
+  const bool group = rule.role == Role::one || rule.role == Role::pair || rule.role == Role::quad;
   return rule.role == Role::result || (group && index == 0);
 }
 
@@ -27,7 +27,8 @@ bool is_result(const isa::Row& row, std::size_t index) {
 int registers(const isa::OperandRule& rule) {
   switch (rule.role) {
     case Role::result:
-    case Role::source: return 1;
+    case Role::source:
+    case Role::one: return 1;
     case Role::pair: return 2;
     case Role::quad: return 4;
     default: return 0;
@@ -75,6 +76,7 @@ std::string operand_text(const Instance& instance) {
       names += fmt::format("{}%{}{}", names.empty() ? "" : ", ", result ? 'd' : 'a',
                            result ? next_result++ : next_source++);
     switch (rules[i].role) {
+      case Role::one:
       case Role::pair:
       case Role::quad: names = "{" + names + "}"; break;
       // The first operand of a barrier is its number.
@@ -183,6 +185,7 @@ Type type_of(Is is, const Instance& instance) {
     case Is::wide: return isa::widened(instance.type);
     case Is::half: return instance.type == Type::b64 ? Type::b32 : Type::b16;
     case Is::u32: return Type::u32;
+    case Is::f32: return Type::f32;
     case Is::pred: return Type::pred;
     default: return instance.type;
   }

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <functional>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -31,6 +32,18 @@ class Scratch : public Kernel {
     return {assume_multiple(operand<u64>("p"), 16), 0};
   }
   template <class T>
+  std::array<Val<T>, 1> one() {
+    return {operand<T>("a")};
+  }
+  template <class T>
+  std::array<Val<T>, 2> pair() {
+    return {operand<T>("e"), operand<T>("f")};
+  }
+  std::span<const Var<f32>, 4> sums() {
+    sums_ = array<f32>("s", 4);
+    return std::span<const Var<f32>, 4>(sums_);
+  }
+  template <class T>
   std::array<Val<T>, 2> two() {
     return {operand<T>("a"), operand<T>("b")};
   }
@@ -50,6 +63,9 @@ class Scratch : public Kernel {
     for (std::string word; words >> word;) normal += (normal.empty() ? "" : " ") + word;
     return normal;
   }
+
+ private:
+  std::vector<Var<f32>> sums_;
 };
 
 struct Expectation {
@@ -66,7 +82,10 @@ struct Expectation {
 #define D(t) k.operand<t>("d")
 #define GLOBAL(t) k.global<t>()
 #define SHARED(t) k.shared<t>("s", 64)
+#define ONE(t) k.one<t>()
 #define TWO(t) k.two<t>()
+#define PAIR(t) k.pair<t>()
+#define SUMS() k.sums()
 #define FOUR(t) k.four<t>()
 #define HERE Where::here()
 // NOLINTEND(cppcoreguidelines-macro-usage)

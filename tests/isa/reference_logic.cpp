@@ -1,5 +1,6 @@
 // Logic and shifts (PTX ISA, "Logic and Shift Instructions"), data movement and conversion.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -137,6 +138,17 @@ Expected packed(const Instance& i, const Sources& s) {
   return {.kind = Expected::Kind::number, .bits = {upper << 16 | lower}};
 }
 
+/// To the nearest number of 11 significant bits, or of 2^-136 below the least normal one; ties go
+/// away from zero. A NaN is the one that hardware gives.
+Expected to_tf32(const Instance&, const Sources& s) {
+  const double value = s.as<float>(0);
+  if (std::isnan(value)) return exactly(std::uint32_t{0x7fffffff});
+  if (value == 0 || std::isinf(value)) return exactly(std::bit_cast<std::uint32_t>(s.as<float>(0)));
+  const double unit = std::ldexp(1.0, std::max(std::ilogb(value), -126) - 10);
+  const auto rounded = static_cast<float>(std::copysign(std::round(value / unit) * unit, value));
+  return exactly(std::bit_cast<std::uint32_t>(rounded));
+}
+
 Expected put_together(const Instance& i, const Sources& s) {
   if (i.type == Type::b32) return exactly(std::uint32_t{s.u16(0)} | std::uint32_t{s.u16(1)} << 16);
   return exactly(std::uint64_t{s.u32(0)} | std::uint64_t{s.u32(1)} << 32);
@@ -177,6 +189,7 @@ const std::vector<Reference>& conversion_references() {
       {Op::cvt_rn_bf16, convert},
       {Op::cvt_bf16, convert},
       {Op::cvt_rn_x2, packed},
+      {Op::cvt_rna_tf32, to_tf32},
       {Op::cvt_rni, rounded([](double a) { return std::nearbyint(a); })},
       {Op::cvt_rzi, rounded([](double a) { return std::trunc(a); })},
       {Op::cvt_rmi, rounded([](double a) { return std::floor(a); })},

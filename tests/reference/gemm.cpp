@@ -34,15 +34,16 @@ bool has_epilogue(const Gemm& problem) {
          !problem.residual.empty();
 }
 
-double accumulation_error(const Dot& dot, std::size_t terms) {
-  return static_cast<double>(terms) * rounding_error(dot.magnitude);
+double accumulation_error(const Dot& dot, double units) {
+  return units * rounding_error(dot.magnitude);
 }
 
 /// Writes what element (row, col) of a product with `terms` terms should be after the epilogue.
 void finish(const Gemm& problem, std::size_t row, std::size_t col, const Dot& dot,
             std::size_t terms, double& value, double& bound) {
   value = epilogue(problem, row, col, dot.sum);
-  const double error = accumulation_error(dot, terms);
+  const double error = accumulation_error(
+      dot, problem.error_units > 0 ? problem.error_units : static_cast<double>(terms));
   if (!has_epilogue(problem)) {
     bound = rounding_error(value) + error;
     return;

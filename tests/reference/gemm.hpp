@@ -23,13 +23,16 @@ struct Gemm {
   std::span<const float> bias = {};
   Activation activation = Activation::none;
   std::span<const float> residual = {};
+  /// What an accumulation's error is at most, in units of 2^-24 sum|a||b|; 0: k, for f32.
+  double error_units = 0;
 };
 
 /// The product in type T (double or float), terms added in the order of k.
 template <class T>
 std::vector<T> gemm(const Gemm& problem, std::span<const T> a, std::span<const float> w);
 
-/// For f32 inputs and f32 accumulation: |D - ref| <= u|ref| + k 2^-24 sum|a||b|. An epilogue
+/// |D - ref| <= u|ref| + error_units 2^-24 sum|a||b|, with k units for f32 inputs and f32
+/// accumulation. An epilogue
 /// carries that error on, and its own operations add theirs as those of the elementwise formulas
 /// do.
 Expected expect_gemm(const Gemm& problem, std::span<const float> a, std::span<const float> w);

@@ -6,11 +6,14 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/manifest.hpp"
+#include "tests/reference/element.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/device_fixture.hpp"
@@ -25,7 +28,29 @@ struct ProductOptions {
   std::string activation = "none";
   bool bias = false, residual = false;
   float alpha = 1;
+  reference::Element element = reference::Element::f32;
+  std::optional<reference::Element> out = std::nullopt;  ///< of out and residual, where another
+  bool on_tensor_cores = false;
+  std::string math = "f32";  ///< how f32 operands are multiplied
 
+  reference::Element out_element() const { return out.value_or(element); }
+  /// The spec's fields of element types.
+  std::string types() const {
+    const std::string own = fmt::format(R"("dtype": "{}")", reference::name_of(element));
+    const std::string more =
+        out ? fmt::format(R"(, "out_dtype": "{}")", reference::name_of(*out)) : "";
+    return own + more + (math == "f32" ? "" : fmt::format(R"(, "math": "{}")", math));
+  }
+  /// What the accumulation of k products may be wrong by, in units of 2^-24 sum|a||b|. The tensor
+  /// cores add up 16 products of 16-bit operands at once, or 8 of tf32, and round where they stop;
+  /// an operand that is no tf32 loses 2^-10 of itself.
+  double error_units(std::int64_t k) const {
+    const auto terms = static_cast<double>(k);
+    if (!on_tensor_cores) return terms;
+    if (math == "3xtf32") return 2 * terms;
+    if (math == "tf32") return std::ceil(terms / 8) * 12 + 0x1p15;
+    return std::ceil(terms / 16) * 12;
+  }
   bool is_out_in() const { return layout == "out_in"; }
   std::string json() const {
     return fmt::format(R"("layout": "{}", "activation": "{}", "bias": {}, "residual": {},)"
@@ -33,8 +58,9 @@ struct ProductOptions {
                        layout, activation, bias, residual, alpha);
   }
   std::string name() const {
-    return fmt::format("{}, {}, bias {}, residual {}, alpha {}", layout, activation, bias, residual,
-                       alpha);
+    return fmt::format("{} by {} to {}, {}, {}, bias {}, residual {}, alpha {}",
+                       reference::name_of(element), math, reference::name_of(out_element()), layout,
+                       activation, bias, residual, alpha);
   }
 };
 
@@ -42,8 +68,8 @@ struct ProductOptions {
 inline std::string product_entry(const std::string& family, const std::string& dims,
                                  const ProductOptions& options, const std::string& more = "",
                                  const std::string& name = "p") {
-  return fmt::format(R"({{"name": "{}", "template": "{}", "dtype": "f32", {}, {}{}}})", name,
-                     family, dims, options.json(), more);
+  return fmt::format(R"({{"name": "{}", "template": "{}", {}, {}, {}{}}})", name, family,
+                     options.types(), dims, options.json(), more);
 }
 
 inline const std::string dynamic_dims = R"("n": "dynamic", "k": "dynamic")";
@@ -61,10 +87,13 @@ struct Product {
     const auto count = [](std::int64_t x, std::int64_t y) {
       return static_cast<std::size_t>(x * y);
     };
-    a = draw(random, count(m, k), inputs);
-    w = draw(random, count(n, k), inputs);
-    if (options.bias) bias = draw(random, count(n, 1), inputs);
-    if (options.residual) residual = draw(random, count(m, n), inputs);
+    const auto of_type = [&](reference::Element element, std::size_t size) {
+      return reference::round_to(element, draw(random, size, inputs));
+    };
+    a = of_type(options.element, count(m, k));
+    w = of_type(options.element, count(n, k));
+    if (options.bias) bias = of_type(options.element, count(n, 1));
+    if (options.residual) residual = of_type(options.out_element(), count(m, n));
   }
 
   std::string name(const std::string& family) const {
@@ -83,7 +112,10 @@ struct Product {
     const bool exact = inputs == Inputs::small_integers &&
                        (options.activation == "none" || options.activation == "relu");
     auto of_formula = reference::expect_gemm(problem(), a, w);
-    return exact ? reference::exactly(std::move(of_formula)) : of_formula;
+    if (exact) return reference::exactly_as(options.out_element(), std::move(of_formula));
+    const bool plain =
+        options.activation == "none" && !options.bias && !options.residual && options.alpha == 1;
+    return reference::stored_as(options.out_element(), std::move(of_formula), plain ? 1 : 2);
   }
 
  private:
@@ -98,6 +130,7 @@ struct Product {
     p.alpha = options.alpha;
     p.bias = bias;
     p.residual = residual;
+    p.error_units = options.error_units(k);
     const std::string& name = options.activation;
     p.activation = name == "relu"        ? Activation::relu
                    : name == "gelu"      ? Activation::gelu
@@ -116,11 +149,14 @@ class ProductFixture : public DeviceFixture {
     const bool is_gemv = kernel.info().template_name == "gemv";
     const rt::Shape w_shape = p.options.is_out_in() ? rt::Shape{p.n, p.k} : rt::Shape{p.k, p.n};
     const rt::Shape row_shape = is_gemv ? rt::Shape{p.n} : rt::Shape{p.m, p.n};
-    const auto a = input(p.a, is_gemv ? rt::Shape{p.k} : rt::Shape{p.m, p.k});
-    const auto w = input(p.w, w_shape);
-    const auto bias = input(p.bias, {static_cast<std::int64_t>(p.bias.size())});
-    const auto residual = input(p.residual, p.options.residual ? row_shape : rt::Shape{0});
-    const auto out = output(row_shape);
+    const rt::DType dtype = dtype_of(p.options.element);
+    const rt::DType out_dtype = dtype_of(p.options.out_element());
+    const auto a = input(p.a, is_gemv ? rt::Shape{p.k} : rt::Shape{p.m, p.k}, dtype);
+    const auto w = input(p.w, w_shape, dtype);
+    const auto bias = input(p.bias, {static_cast<std::int64_t>(p.bias.size())}, dtype);
+    const auto residual =
+        input(p.residual, p.options.residual ? row_shape : rt::Shape{0}, out_dtype);
+    const auto out = output(row_shape, out_dtype);
     const GuardedTensor& result = in_place ? residual : out;
     std::vector<rt::Argument> arguments{a.tensor(), w.tensor()};
     if (p.options.bias) arguments.emplace_back(bias.tensor());
@@ -129,7 +165,7 @@ class ProductFixture : public DeviceFixture {
     std::vector<rt::Dim> dims{{"n", p.n}, {"k", p.k}};
     if (!is_gemv) dims.push_back({"m", p.m});
     kernel.launch_packed(stream, dims, arguments);
-    return result.read();
+    return result.values();
   }
 
   void check(const rt::Kernel& kernel, const Product& p, bool in_place = false) const {

@@ -1,0 +1,31 @@
+// The tiles of gemm on Hopper's tensor cores.
+#pragma once
+
+#include <cstdint>
+
+namespace ptxmill::kernels {
+
+/// How a CTA computes its tiles of the result.
+struct WgmmaTile {
+  const char* name;  ///< in specs: "128x128"
+  int cols;          ///< of the tile
+  int consumers;     ///< warpgroups that multiply
+  int blocks = 1;    ///< of 64 rows that each of them has
+  /// Whether the warpgroups take turns, each with a tile of its own, so that one multiplies while
+  /// another stores; else they share a tile.
+  bool alternates = false;
+  int stages = 4;   ///< of 128 bytes of k each
+  int cluster = 1;  ///< CTAs below one another that share the copies of w
+  int split = 1;    ///< CTAs of a cluster that share a tile's k
+  int ctas_per_sm = 1;
+  int rows() const { return 64 * blocks * (alternates ? 1 : consumers); }
+  /// For the choice among tiles: per cent of the tensor cores' rate that the loop reaches, cycles
+  /// that each tile takes outside it, and cycles that the last one takes to be stored. Measured.
+  int efficiency = 90;
+  std::int64_t overhead = 0, tail = 0;
+
+  int ctas_in_cluster() const { return cluster * split; }
+  int threads() const { return 128 * (consumers + 1); }
+};
+
+}  // namespace ptxmill::kernels
