@@ -65,10 +65,16 @@ bool is_wrapped(Shape shape) {
     case Shape::at_tensor_at_mask:
     case Shape::tensor_at:
     case Shape::wgmma:
-    case Shape::wgmma_a:
     case Shape::wgmma_k_major: return true;
     default: return false;
   }
+}
+
+bool runs_alone(const Row& row) {
+  if (row.op == Op::mapa || row.shape == Shape::u32_count) return false;
+  const bool on_matrices = row.spelling.starts_with("ldmatrix") ||
+                           row.spelling.starts_with("stmatrix") || row.spelling.starts_with("mma");
+  return row.needs != Level::warpgroup && (!is_wrapped(row.shape) || on_matrices);
 }
 
 std::string_view name(Shape shape) { return shape_names[static_cast<int>(shape)]; }

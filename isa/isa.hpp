@@ -120,6 +120,10 @@ inline constexpr std::span<const Row> rows{detail::rows};
 
 constexpr const Row& row(Op op) { return detail::rows[static_cast<int>(op)]; }
 
+/// Whether any one thread can execute the row, with any values in its registers. Others need
+/// company or objects: a warpgroup, a cluster, a tensor map, an initialised mbarrier.
+bool runs_alone(const Row& row);
+
 /// The type that a row is spelled with when its operands are of type `t`: `t` itself, or the
 /// untyped type of its size. Floats are not compared as bits: -0 equals 0, and a NaN nothing.
 constexpr std::optional<Type> suffix_for(const Row& row, Type t) {

@@ -21,12 +21,9 @@ void InFlight::note(Event event) {
   for (std::vector<Event>& loop : loops_) loop.push_back(event);
 }
 
-void InFlight::issue(const std::vector<Register>& sums, const std::vector<Register>& sources,
-                     Where where) {
-  std::vector<Register> all = sums;
-  all.insert(all.end(), sources.begin(), sources.end());
-  for (const Register id : all) state_.open.insert_or_assign(id, where);
-  note({Event::Kind::issue, std::move(all), 0, where});
+void InFlight::issue(const std::vector<Register>& sums, Where where) {
+  for (const Register id : sums) state_.open.insert_or_assign(id, where);
+  note({Event::Kind::issue, sums, 0, where});
 }
 
 void InFlight::commit() {

@@ -18,9 +18,9 @@ class InFlight {
  public:
   using Register = int;
 
-  /// A product that writes `sums` and reads `sources`. The same `sums` as a product in flight are
-  /// fine: products of one shape follow each other.
-  void issue(const std::vector<Register>& sums, const std::vector<Register>& sources, Where where);
+  /// A product that adds to `sums`. They may be those of a product in flight: products of one shape
+  /// follow each other.
+  void issue(const std::vector<Register>& sums, Where where);
   void commit();
   /// Waits until at most `groups` committed groups are in flight.
   void wait(int groups);

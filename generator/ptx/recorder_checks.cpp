@@ -140,8 +140,7 @@ void Recorder::check_in_flight(const isa::Row& row, const std::vector<Operand>& 
                                Where where) {
   if (row.op == Op::wgmma_commit_group) return in_flight_.commit();
   if (row.op == Op::wgmma_wait_group) return in_flight_.wait(static_cast<int>(operands[0].integer));
-  const bool multiplies = row.shape == isa::Shape::wgmma || row.shape == isa::Shape::wgmma_a ||
-                          row.shape == isa::Shape::wgmma_k_major;
+  const bool multiplies = row.shape == isa::Shape::wgmma || row.shape == isa::Shape::wgmma_k_major;
   // Only that target has wgmma: elsewhere nothing is ever in flight.
   if (!target_.arch_specific) return;
   for (std::size_t i = 0; i < operands.size(); ++i) {
@@ -150,9 +149,7 @@ void Recorder::check_in_flight(const isa::Row& row, const std::vector<Operand>& 
     for (const RegId id : operands[i].group) touch(id, where);
   }
   if (!multiplies) return;
-  const bool a_in_registers = row.shape == isa::Shape::wgmma_a;
-  in_flight_.issue(operands[0].group, a_in_registers ? operands[1].group : std::vector<RegId>{},
-                   where);
+  in_flight_.issue(operands[0].group, where);
 }
 
 }  // namespace ptxmill::ptx

@@ -56,7 +56,9 @@ class RowProgram {
       case Is::from: return from_;
       case Is::wide: return isa::widened(t_);
       case Is::half: return isa::bits(t_) == 64 ? Type::b32 : Type::b16;
+      case Is::u16: return Type::u16;
       case Is::u32: return Type::u32;
+      case Is::u64: return Type::u64;
       case Is::f32: return Type::f32;
       case Is::pred: return Type::pred;
       case Is::none: break;
@@ -174,6 +176,7 @@ void check_row(const isa::Row& row, Type t, Type from) {
 
 TEST_CASE("every row of the instruction table runs with every type it allows") {
   for (const isa::Row& row : isa::rows) {
+    if (!isa::runs_alone(row)) continue;
     const std::vector<Type> types = row.types.empty() ? std::vector{Type::b32} : members(row.types);
     const std::vector<Type> from = row.from.empty() ? std::vector{Type::b32} : members(row.from);
     for (const Type t : types) {

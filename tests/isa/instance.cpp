@@ -155,6 +155,7 @@ std::string Instance::name() const {
 std::vector<Instance> instances(isa::Op op) {
   const isa::Row& row = isa::row(op);
   std::vector<Instance> all;
+  if (!isa::runs_alone(row)) return all;
   // A barrier's count of threads is a multiple of a warp's; every asynchronous copy has 16 bytes.
   if (row.types.empty())
     return {{.op = op,
@@ -184,7 +185,9 @@ Type type_of(Is is, const Instance& instance) {
     case Is::from: return instance.from;
     case Is::wide: return isa::widened(instance.type);
     case Is::half: return instance.type == Type::b64 ? Type::b32 : Type::b16;
+    case Is::u16: return Type::u16;
     case Is::u32: return Type::u32;
+    case Is::u64: return Type::u64;
     case Is::f32: return Type::f32;
     case Is::pred: return Type::pred;
     default: return instance.type;

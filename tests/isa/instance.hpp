@@ -24,7 +24,7 @@ struct Instance {
   std::string spelling() const;
 };
 
-/// Every row with each of its types.
+/// Every row that runs alone, with each of its types.
 std::vector<Instance> instances();
 /// Those of one row.
 std::vector<Instance> instances(isa::Op op);

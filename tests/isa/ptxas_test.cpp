@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/isa/expectations.hpp"
 #include "tests/isa/instance.hpp"
 
 namespace ptxmill::test {
@@ -101,6 +103,30 @@ TEST_CASE("ptxas accepts every row and special register at its floors") {
     CHECK_MESSAGE(said.empty(), header.target << ", .version " << header.ptx << ":\n" << said);
   }
   fs::remove_all(directory);
+}
+
+// What no thread runs alone stands in the kernel that its expectation's call makes.
+TEST_CASE("ptxas accepts the calls of rows that need company") {
+  const std::string ptxas = find_ptxas();
+  if (ptxas.empty()) {
+    MESSAGE("SKIPPED: no ptxas on this machine");
+    return;
+  }
+  const fs::path file =
+      fs::temp_directory_path() / ("ptxmill_isa_call_" + std::to_string(getpid()) + ".ptx");
+  for (const Expectation& e : row_expectations()) {
+    const auto row = std::find_if(isa::rows.begin(), isa::rows.end(),
+                                  [&](const isa::Row& r) { return r.method == e.row; });
+    REQUIRE(row != isa::rows.end());
+    if (isa::runs_alone(*row)) continue;
+    const std::string target = lowest_header(row->target, row->ptx).target;
+    Scratch k(*Target::parse(target));
+    e.call(k);
+    std::ofstream(file) << k.text();
+    const std::string said = assemble(ptxas, file, target);
+    CHECK_MESSAGE(said.empty(), "expectations.def:" << e.source_line << ": " << said);
+  }
+  fs::remove(file);
 }
 
 }  // namespace
