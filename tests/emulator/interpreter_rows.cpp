@@ -45,8 +45,10 @@ class RowProgram {
 
   std::string instruction() const { return instruction_; }
   std::string body() const {
-    return ".reg .b64 %g;\n.shared .align 16 .b8 tile[64];\n" + declare_ +
-           "ld.param.u64 %g, [p_g];\n" + set_up_ + instruction_ + "\nAFTER:\nret;\n";
+    return ".reg .b64 %g;\n.reg .b32 %row, %tile;\n.shared .align 16 .b8 tile[512];\n" + declare_ +
+           "ld.param.u64 %g, [p_g];\nmov.u32 %row, %laneid;\nmov.u32 %tile, tile;\n"
+           "mad.lo.u32 %row, %row, 16, %tile;\n" +
+           set_up_ + instruction_ + "\nAFTER:\nret;\n";
   }
 
  private:
@@ -120,6 +122,7 @@ class RowProgram {
       return row_.spelling.find(part) != std::string_view::npos;
     };
     if (has("param")) return "[p_g]";
+    if (has("matrix")) return "[%row]";  // of which each lane names one
     return has("shared") ? "[tile]" : "[%g]";
   }
 

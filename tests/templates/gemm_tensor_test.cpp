@@ -32,6 +32,12 @@ struct Kind {
     return options;
   }
   bool is_split() const { return std::string(math) == "3xtf32"; }
+  /// The inputs of a case. Subnormals of f32, which are among the extremes, lose most of their bits
+  /// as tf32: no bound relative to the operands holds there.
+  Inputs inputs(int index) const {
+    const Inputs drawn = inputs_of_case(index);
+    return element == Element::f32 && drawn == Inputs::extremes ? Inputs::normal : drawn;
+  }
 };
 constexpr std::array<Kind, 4> kinds = {{{Element::f16, "f32", 8},
                                         {Element::bf16, "f32", 8},
@@ -84,8 +90,8 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, each tile at its edges")
           {2 * r + 1, 8, 8}, {2, 40, 5 * d + 8}};
       int index = 0;
       for (const auto& [m, n, k] : shapes)
-        check_within_budget(library.kernel("p"),
-                            {random, m, n, k, options, inputs_of_case(index++)}, tile);
+        check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(index++)},
+                            tile);
     }
 }
 
@@ -100,8 +106,8 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, edge sizes against each 
         const std::int64_t k = widths[static_cast<std::size_t>(index * 5 + 3) % widths.size()];
         // A fourth of the pairs for each kind, another fourth each time.
         if (index++ % 4 != 0) continue;
-        check_within_budget(library.kernel("p"),
-                            {random, m, n, k, options, inputs_of_case(index / 4)}, smallest);
+        check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(index / 4)},
+                            smallest);
       }
     ++index;
   }
@@ -114,7 +120,7 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, random shapes") {
     for (int i = 0; i < 12; ++i) {
       const std::int64_t m = random_size(random, 700), n = up_to_eight(random_size(random, 700));
       const std::int64_t k = up_to_eight(random_size(random, 900));
-      check_within_budget(library.kernel("p"), {random, m, n, k, options, inputs_of_case(i)},
+      check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(i)},
                           smallest);
     }
   }
