@@ -33,19 +33,21 @@ void TileStore::wait_for_place() {
   meet();
 }
 
-std::vector<F32> TileStore::finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second,
-                                     const U32& row, const U32& col, const std::vector<F32>& bias) {
-  std::vector<F32> residual;
-  if (tensors_.epilogue.residual) {
-    // Rows beyond the last are not stored, and read the last one's residual.
-    const U32 within = k_.min(row, k_.dim(tensors_.m) - 1);
-    const U64 element = k_.mad_wide(within, k_.dim(tensors_.n), k_.cvt<ptx::u64>(col));
-    residual = k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
-  }
-  const auto precision =
-      tensors_.out.dtype() == Dtype::f32 ? Precision::full : Precision::for_16_bits;
-  return apply(k_, tensors_.epilogue, {k_.present(first), k_.present(second)}, bias, residual,
-               precision);
+/// What is added last to two neighbouring elements; nothing where they lie outside the result,
+/// whose neighbours others may be storing.
+std::vector<F32> TileStore::residual_of(const std::string& name, const U32& row, const U32& col) {
+  std::vector<F32> values;
+  if (!tensors_.epilogue.residual) return values;
+  Var<ptx::f32> first = k_.var<ptx::f32>(name + "_0", 0.f);
+  Var<ptx::f32> second = k_.var<ptx::f32>(name + "_1", 0.f);
+  const Pred inside = row < k_.dim(tensors_.m).in() && col < k_.dim(tensors_.n).in();
+  k_.guard(inside, [&] {
+    const U64 element = k_.mad_wide(row, k_.dim(tensors_.n), k_.cvt<ptx::u64>(col));
+    const auto loaded = k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
+    first = loaded[0];
+    second = loaded[1];
+  });
+  return {k_.present(first), k_.present(second)};
 }
 
 void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
@@ -62,16 +64,21 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
       SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
       staged_.shape(), chunks);
   const int groups = panel_cols() / group_cols;
+  const auto precision =
+      tensors_.out.dtype() == Dtype::f32 ? Precision::full : Precision::for_16_bits;
   for (int g : unroll(groups)) {
     const U32 wanted = part.col + part.panel * panel_cols() + g * group_cols + quarter * 2;
-    // Columns beyond the last are not stored, and read what the last ones do.
+    // Columns beyond the last are not stored, and take the last ones' bias.
     const U32 col = k_.min(wanted, k_.dim(tensors_.n) - 2);
     std::vector<F32> bias;
     if (tensors_.epilogue.bias) bias = k_.load_vector(k_.ptr(tensors_.bias) + col, 2);
     for (int half : {0, 1}) {
       const std::size_t i = static_cast<std::size_t>(4 * (part.panel * groups + g) + 2 * half);
       const U32 result_row = part.row + row + 8 * half;
-      const std::vector<F32> v = finished(sums[i], sums[i + 1], result_row, col, bias);
+      const auto residual = residual_of(
+          "residual_" + std::to_string(g) + "_" + std::to_string(half), result_row, wanted);
+      const auto v = apply(k_, tensors_.epilogue, {k_.present(sums[i]), k_.present(sums[i + 1])},
+                           bias, residual, precision);
       const auto to = here.down(8 * half).across(g * chunks).ptr();
       if (wide)
         k_.store(to.as<ptx::f32>(), std::array<F32, 2>{v[0], v[1]});

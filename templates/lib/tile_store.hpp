@@ -50,9 +50,7 @@ class TileStore {
   void wait_for_place();
   void meet();
   void write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
-  /// Two neighbouring elements, with all that the epilogue does.
-  std::vector<F32> finished(const Var<ptx::f32>& first, const Var<ptx::f32>& second, const U32& row,
-                            const U32& col, const std::vector<F32>& bias);
+  std::vector<F32> residual_of(const std::string& name, const U32& row, const U32& col);
 
   Emitter& k_;
   StoredTensors tensors_;

@@ -1,5 +1,5 @@
-// gemm on the tensor cores, f16, bf16, tf32 and three times tf32: every tile at its edges, every
-// epilogue, every type of result, and what its results may depend on.
+// gemm on the tensor cores, f16, bf16, tf32 and three times tf32, by warps and by warpgroups: every
+// tile at its edges, every epilogue, every type of result, and what its results may depend on.
 #include <doctest/doctest.h>
 
 #include <fmt/format.h>
@@ -39,22 +39,35 @@ struct Kind {
     return element == Element::f32 && drawn == Inputs::extremes ? Inputs::normal : drawn;
   }
 };
-constexpr std::array<Kind, 4> kinds = {{{Element::f16, "f32", 8},
-                                        {Element::bf16, "f32", 8},
-                                        {Element::f32, "tf32", 4},
-                                        {Element::f32, "3xtf32", 4}}};
-
 /// A tile that the spec may ask for, and the chunks of k that it takes in at once.
 struct Tile {
   const char* name;
   std::int64_t rows, cols, chunks;
 };
-constexpr std::array<Tile, 3> tiles = {
-    {{"64x64", 64, 64, 8}, {"128x128", 128, 128, 8}, {"128x256", 128, 256, 4}}};
-constexpr const Tile& smallest = tiles[0];
+/// A target's way to multiply, with the kinds and tiles that it has; the first tile is the
+/// smallest.
+struct Engine {
+  std::string target;
+  std::vector<Kind> kinds;
+  std::vector<Tile> tiles;
 
-/// Three products leave no registers for the largest tile.
-bool has(const Kind& kind, const Tile& tile) { return !kind.is_split() || tile.cols < 256; }
+  const Tile& smallest() const { return tiles[0]; }
+  /// Three products leave no registers for the largest tile.
+  static bool has(const Kind& kind, const Tile& tile) {
+    return !kind.is_split() || tile.cols < 256;
+  }
+};
+const Kind of_f16{Element::f16, "f32", 8}, of_bf16{Element::bf16, "f32", 8},
+    of_tf32{Element::f32, "tf32", 4}, of_three{Element::f32, "3xtf32", 4};
+const Engine by_warps{"sm_80",
+                      {of_f16, of_bf16, of_tf32, of_three},
+                      {{"64x64", 64, 64, 8}, {"128x128", 128, 128, 8}, {"128x256", 128, 256, 4}}};
+const Engine by_warpgroups{"sm_90a",
+                           {of_f16, of_bf16, of_tf32},
+                           {{"64x128", 64, 128, 8},
+                            {"64x192", 64, 192, 8},
+                            {"128x128", 128, 128, 8},
+                            {"128x256", 128, 256, 8}}};
 
 std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
                   const std::string& tile = "auto", const std::string& name = "p") {
@@ -70,6 +83,13 @@ class TensorFixture : public ProductFixture {
     if (budget.allows(p.name("gemm"), p.cost(tile.rows, tile.cols, 64))) check(kernel, p);
   }
 
+  /// What the device can run.
+  std::vector<Engine> engines() const {
+    std::vector<Engine> all{by_warps};
+    if (device().info().compute_capability == 90) all.push_back(by_warpgroups);
+    return all;
+  }
+
   Random random = random_for("gemm on tensor cores");
   CaseBudget budget{60'000'000, 500'000'000};
 };
@@ -77,152 +97,173 @@ class TensorFixture : public ProductFixture {
 }  // namespace
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, each tile at its edges") {
-  for (const Kind& kind : kinds)
-    for (const Tile& tile : tiles) {
-      if (!has(kind, tile)) continue;
-      const ProductOptions options = kind.with();
-      const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name));
-      const std::int64_t r = tile.rows, c = tile.cols, d = tile.chunks * kind.chunk;
-      const std::array<std::int64_t, 3> shapes[] = {
-          {1, 8, 8},         {2, 16, 8},        {r - 1, c + 8, 16},  {r, c, d},
-          {r + 1, c - 8, d}, {r, c, 2 * d},     {r + 1, 24, d + 8},  {r - 1, c - 8, 3 * d - 8},
-          {7, c, d - 8},     {r, 8, d + 8},     {r + 1, c + 8, 104}, {1, 2 * c + 8, 2 * d + 8},
-          {2 * r + 1, 8, 8}, {2, 40, 5 * d + 8}};
-      int index = 0;
-      for (const auto& [m, n, k] : shapes)
-        check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(index++)},
-                            tile);
-    }
+  for (const Engine& engine : engines()) {
+    for (const Kind& kind : engine.kinds)
+      for (const Tile& tile : engine.tiles) {
+        if (!Engine::has(kind, tile)) continue;
+        const ProductOptions options = kind.with();
+        const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name), "",
+                                       engine.target);
+        const std::int64_t r = tile.rows, c = tile.cols, d = tile.chunks * kind.chunk;
+        const std::array<std::int64_t, 3> shapes[] = {
+            {1, 8, 8},         {2, 16, 8},        {r - 1, c + 8, 16},  {r, c, d},
+            {r + 1, c - 8, d}, {r, c, 2 * d},     {r + 1, 24, d + 8},  {r - 1, c - 8, 3 * d - 8},
+            {7, c, d - 8},     {r, 8, d + 8},     {r + 1, c + 8, 104}, {1, 2 * c + 8, 2 * d + 8},
+            {2 * r + 1, 8, 8}, {2, 40, 5 * d + 8}};
+        int index = 0;
+        for (const auto& [m, n, k] : shapes)
+          check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(index++)},
+                              tile);
+      }
+  }
 }
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, edge sizes against each other") {
-  int index = 0;
-  for (const Kind& kind : kinds) {
-    const ProductOptions options = kind.with();
-    const GeneratedLibrary library(device(), entry(options));
-    const std::array<std::int64_t, 7> widths = {8, 24, 56, 64, 72, 128, 136};
-    for (const std::int64_t m : edge_sizes({64, 128}))
-      for (const std::int64_t n : widths) {
-        const std::int64_t k = widths[static_cast<std::size_t>(index * 5 + 3) % widths.size()];
-        // A fourth of the pairs for each kind, another fourth each time.
-        if (index++ % 4 != 0) continue;
-        check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(index / 4)},
-                            smallest);
-      }
-    ++index;
+  for (const Engine& engine : engines()) {
+    int index = 0;
+    for (const Kind& kind : engine.kinds) {
+      const ProductOptions options = kind.with();
+      const GeneratedLibrary library(device(), entry(options), "", engine.target);
+      const std::array<std::int64_t, 7> widths = {8, 24, 56, 64, 72, 128, 136};
+      for (const std::int64_t m : edge_sizes({64, 128}))
+        for (const std::int64_t n : widths) {
+          const std::int64_t k = widths[static_cast<std::size_t>(index * 5 + 3) % widths.size()];
+          // A fourth of the pairs for each kind, another fourth each time.
+          if (index++ % 4 != 0) continue;
+          check_within_budget(library.kernel("p"),
+                              {random, m, n, k, options, kind.inputs(index / 4)},
+                              engine.smallest());
+        }
+      ++index;
+    }
   }
 }
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, random shapes") {
-  for (const Kind& kind : kinds) {
-    const ProductOptions options = kind.with({.bias = true});
-    const GeneratedLibrary library(device(), entry(options));
-    for (int i = 0; i < 12; ++i) {
-      const std::int64_t m = random_size(random, 700), n = up_to_eight(random_size(random, 700));
-      const std::int64_t k = up_to_eight(random_size(random, 900));
-      check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(i)},
-                          smallest);
+  for (const Engine& engine : engines()) {
+    for (const Kind& kind : engine.kinds) {
+      const ProductOptions options = kind.with({.bias = true});
+      const GeneratedLibrary library(device(), entry(options), "", engine.target);
+      for (int i = 0; i < 12; ++i) {
+        const std::int64_t m = random_size(random, 700), n = up_to_eight(random_size(random, 700));
+        const std::int64_t k = up_to_eight(random_size(random, 900));
+        check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(i)},
+                            engine.smallest());
+      }
     }
   }
 }
 
 TEST_CASE_FIXTURE(TensorFixture,
                   "gemm on tensor cores, every epilogue, static and dynamic dimensions") {
-  std::string entries;
-  std::vector<std::pair<std::string, Product>> cases;
-  const std::array<std::optional<Element>, 4> outs = {std::nullopt, Element::f32, Element::f16,
-                                                      Element::bf16};
-  for (const char* activation : {"none", "relu", "gelu", "gelu_tanh", "silu"})
-    for (const bool bias : {false, true})
-      for (const bool residual : {false, true})
-        for (const float alpha : {1.f, -0.375f}) {
-          const auto index = cases.size();
-          ProductOptions options = kinds[index % kinds.size()].with(
-              {.activation = activation, .bias = bias, .residual = residual, .alpha = alpha});
-          options.out = outs[index / 4 % outs.size()];
-          const std::int64_t n = 40, k = 24;
-          const std::string dims =
-              index % 8 < 4 ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
-          const std::string name = fmt::format("p{}", index);
-          entries += (index > 0 ? ",\n" : "") + entry(options, dims, "64x64", name);
-          cases.emplace_back(name,
-                             Product(random, 33, n, k, options,
-                                     index % 3 == 0 ? Inputs::small_integers : Inputs::normal));
-        }
-  const GeneratedLibrary library(device(), entries);
-  for (const auto& [name, product] : cases) check(library.kernel(name), product);
+  for (const Engine& engine : engines()) {
+    std::string entries;
+    std::vector<std::pair<std::string, Product>> cases;
+    const std::array<std::optional<Element>, 4> outs = {std::nullopt, Element::f32, Element::f16,
+                                                        Element::bf16};
+    for (const char* activation : {"none", "relu", "gelu", "gelu_tanh", "silu"})
+      for (const bool bias : {false, true})
+        for (const bool residual : {false, true})
+          for (const float alpha : {1.f, -0.375f}) {
+            const auto index = cases.size();
+            ProductOptions options = engine.kinds[index % engine.kinds.size()].with(
+                {.activation = activation, .bias = bias, .residual = residual, .alpha = alpha});
+            options.out = outs[index / 4 % outs.size()];
+            const std::int64_t n = 40, k = 24;
+            const std::string dims =
+                index % 8 < 4 ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
+            const std::string name = fmt::format("p{}", index);
+            entries +=
+                (index > 0 ? ",\n" : "") + entry(options, dims, engine.smallest().name, name);
+            cases.emplace_back(name,
+                               Product(random, 33, n, k, options,
+                                       index % 3 == 0 ? Inputs::small_integers : Inputs::normal));
+          }
+    const GeneratedLibrary library(device(), entries, "", engine.target);
+    for (const auto& [name, product] : cases) check(library.kernel(name), product);
+  }
 }
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, an epilogue in every tile") {
-  for (const Kind& kind : kinds)
-    for (const Tile& tile : tiles) {
-      if (!has(kind, tile)) continue;
-      const ProductOptions options =
-          kind.with({.activation = "gelu", .bias = true, .residual = true, .alpha = 0.5f});
-      const std::int64_t n = tile.cols + 8, k = tile.chunks * kind.chunk + 8;
-      const GeneratedLibrary library(
-          device(), entry(options, fmt::format(R"("n": {}, "k": {})", n, k), tile.name));
-      check(library.kernel("p"), {random, tile.rows + 1, n, k, options});
-      // The result may stand where the residual stood.
-      check(library.kernel("p"), {random, 3, n, k, options}, true);
-    }
+  for (const Engine& engine : engines()) {
+    for (const Kind& kind : engine.kinds)
+      for (const Tile& tile : engine.tiles) {
+        if (!Engine::has(kind, tile)) continue;
+        const ProductOptions options =
+            kind.with({.activation = "gelu", .bias = true, .residual = true, .alpha = 0.5f});
+        const std::int64_t n = tile.cols + 8, k = tile.chunks * kind.chunk + 8;
+        const GeneratedLibrary library(
+            device(), entry(options, fmt::format(R"("n": {}, "k": {})", n, k), tile.name), "",
+            engine.target);
+        check(library.kernel("p"), {random, tile.rows + 1, n, k, options});
+        // The result may stand where the residual stood.
+        check(library.kernel("p"), {random, 3, n, k, options}, true);
+      }
+  }
 }
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, the forms that a launch chooses among") {
-  for (const Kind& kind : kinds) {
-    const ProductOptions options = kind.with();
-    const std::int64_t n = 264, k = 40;
-    const GeneratedLibrary fixed(device(),
-                                 entry(options, fmt::format(R"("n": {}, "k": {})", n, k)));
-    const GeneratedLibrary dynamic(device(), entry(options));
-    for (const std::int64_t m : {0, 1, 65, 300}) {
-      check_within_budget(fixed.kernel("p"), {random, m, n, k, options}, smallest);
-      check_within_budget(dynamic.kernel("p"), {random, m, n, k, options}, smallest);
+  for (const Engine& engine : engines()) {
+    for (const Kind& kind : engine.kinds) {
+      const ProductOptions options = kind.with();
+      const std::int64_t n = 264, k = 40;
+      const GeneratedLibrary fixed(
+          device(), entry(options, fmt::format(R"("n": {}, "k": {})", n, k)), "", engine.target);
+      const GeneratedLibrary dynamic(device(), entry(options), "", engine.target);
+      for (const std::int64_t m : {0, 1, 65, 300}) {
+        check_within_budget(fixed.kernel("p"), {random, m, n, k, options}, engine.smallest());
+        check_within_budget(dynamic.kernel("p"), {random, m, n, k, options}, engine.smallest());
+      }
     }
   }
 }
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, a row depends on no other row") {
-  for (const Kind& kind : kinds) {
-    const ProductOptions options = kind.with({.residual = true});
-    const GeneratedLibrary library(device(), entry(options, dynamic_dims, "64x64"));
-    const std::int64_t m = 70, n = 72, k = 136;
-    Product p(random, m, n, k, options);
-    const std::vector<float> whole = run(library.kernel("p"), p);
-    CHECK(compare_bits(run(library.kernel("p"), p), whole));
-    for (const std::int64_t row : {std::int64_t{0}, std::int64_t{64}, m - 1}) {
-      Product one = p;
-      one.m = 1;
-      one.a.assign(p.a.begin() + row * k, p.a.begin() + (row + 1) * k);
-      one.residual.assign(p.residual.begin() + row * n, p.residual.begin() + (row + 1) * n);
-      const std::vector<float> expected(whole.begin() + row * n, whole.begin() + (row + 1) * n);
-      CHECK(compare_bits(run(library.kernel("p"), one), expected));
-    }
-    // What is not a number stays in its row.
-    p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
-    const std::vector<float> result = run(library.kernel("p"), p);
-    for (std::int64_t i = 0; i < m * n; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      if (i >= (m - 1) * n)
-        REQUIRE(std::isnan(result[at]));
-      else
-        REQUIRE(result[at] == whole[at]);
+  for (const Engine& engine : engines()) {
+    for (const Kind& kind : engine.kinds) {
+      const ProductOptions options = kind.with({.residual = true});
+      const GeneratedLibrary library(device(), entry(options, dynamic_dims, engine.smallest().name),
+                                     "", engine.target);
+      const std::int64_t m = 70, n = 72, k = 136;
+      Product p(random, m, n, k, options);
+      const std::vector<float> whole = run(library.kernel("p"), p);
+      CHECK(compare_bits(run(library.kernel("p"), p), whole));
+      for (const std::int64_t row : {std::int64_t{0}, std::int64_t{64}, m - 1}) {
+        Product one = p;
+        one.m = 1;
+        one.a.assign(p.a.begin() + row * k, p.a.begin() + (row + 1) * k);
+        one.residual.assign(p.residual.begin() + row * n, p.residual.begin() + (row + 1) * n);
+        const std::vector<float> expected(whole.begin() + row * n, whole.begin() + (row + 1) * n);
+        CHECK(compare_bits(run(library.kernel("p"), one), expected));
+      }
+      // What is not a number stays in its row.
+      p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
+      const std::vector<float> result = run(library.kernel("p"), p);
+      for (std::int64_t i = 0; i < m * n; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        if (i >= (m - 1) * n)
+          REQUIRE(std::isnan(result[at]));
+        else
+          REQUIRE(result[at] == whole[at]);
+      }
     }
   }
 }
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, model shapes") {
-  for (const ModelShape& model : model_shapes()) {
-    const std::int64_t d = model.d_model, f = model.ffn_dim;
-    const Kind& kind = kinds[static_cast<std::size_t>(&model - model_shapes().data()) % 2];
-    for (const auto& [n, k, activation] : {std::tuple{3 * d, d, "none"}, std::tuple{d, d, "none"},
-                                           std::tuple{f, d, "gelu"}, std::tuple{d, f, "none"}}) {
-      const ProductOptions options =
-          kind.with({.activation = activation, .bias = true, .residual = n == d});
-      const GeneratedLibrary library(device(),
-                                     entry(options, fmt::format(R"("n": {}, "k": {})", n, k)));
-      for (const std::int64_t m : {1, 7, 100, 1500})
-        check_within_budget(library.kernel("p"), {random, m, n, k, options}, smallest);
+  for (const Engine& engine : engines()) {
+    for (const ModelShape& model : model_shapes()) {
+      const std::int64_t d = model.d_model, f = model.ffn_dim;
+      const Kind& kind = engine.kinds[static_cast<std::size_t>(&model - model_shapes().data()) % 2];
+      for (const auto& [n, k, activation] : {std::tuple{3 * d, d, "none"}, std::tuple{d, d, "none"},
+                                             std::tuple{f, d, "gelu"}, std::tuple{d, f, "none"}}) {
+        const ProductOptions options =
+            kind.with({.activation = activation, .bias = true, .residual = n == d});
+        const GeneratedLibrary library(
+            device(), entry(options, fmt::format(R"("n": {}, "k": {})", n, k)), "", engine.target);
+        for (const std::int64_t m : {1, 7, 100, 1500})
+          check_within_budget(library.kernel("p"), {random, m, n, k, options}, engine.smallest());
+      }
     }
   }
 }
@@ -252,7 +293,7 @@ TEST_CASE("gemm on tensor cores, the smallest spec, and refused ones") {
       {R"("dtype": "f32", "math": "3xtf32", "n": 8, "k": 8, "tile": "128x256")",
        "/tile: 128x256 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "tile": "64x64")",
-       "/tile: 64x64 is a tile of the tensor cores"},
+       "/tile: 64x64 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "out_dtype": "f16")",
        "/out_dtype: the FMA units' gemm has f32 results only"},
       {R"("dtype": "f64", "n": 8, "k": 8)", "/dtype: expected one of"},

@@ -7,10 +7,10 @@
 namespace ptxmill::test {
 namespace {
 
-std::string spec_text(const std::string& kernels, const std::string& blocks) {
-  return R"({"schema_version": 1, "library": "test", "targets": ["sm_80"], "kernels": [)"
-         "\n" +
-         kernels + "\n], \"blocks\": [" + blocks + "]}\n";
+std::string spec_text(const std::string& kernels, const std::string& blocks,
+                      const std::string& target) {
+  return R"({"schema_version": 1, "library": "test", "targets": [")" + target +
+         "\"], \"kernels\": [\n" + kernels + "\n], \"blocks\": [" + blocks + "]}\n";
 }
 
 }  // namespace
@@ -20,13 +20,15 @@ struct GeneratedLibrary::State {
   std::vector<std::string> paths;
   std::vector<rt::EmbeddedFile> embedded;
   std::unique_ptr<rt::KernelLibrary> library;
+  std::string target;
 };
 
 GeneratedLibrary::GeneratedLibrary(const rt::Device& device, const std::string& kernels,
-                                   const std::string& blocks)
+                                   const std::string& blocks, const std::string& target)
     : state_(std::make_unique<State>()) {
+  state_->target = target;
   spec::Problems problems("test.json");
-  const auto declared = cli::read_spec(spec_text(kernels, blocks), {}, problems);
+  const auto declared = cli::read_spec(spec_text(kernels, blocks, target), {}, problems);
   REQUIRE_MESSAGE(declared.has_value(), problems.text());
   state_->files = cli::generate(*declared);
   const std::string root = "test/";
@@ -45,11 +47,11 @@ GeneratedLibrary::GeneratedLibrary(GeneratedLibrary&&) noexcept = default;
 const rt::KernelLibrary& GeneratedLibrary::library() const { return *state_->library; }
 
 const std::string& GeneratedLibrary::ptx(const std::string& entry) const {
-  return state_->files.at("test/sm_80/" + entry + ".ptx");
+  return state_->files.at("test/" + state_->target + "/" + entry + ".ptx");
 }
 
 bool GeneratedLibrary::has_ptx(const std::string& entry) const {
-  return state_->files.count("test/sm_80/" + entry + ".ptx") == 1;
+  return state_->files.count("test/" + state_->target + "/" + entry + ".ptx") == 1;
 }
 
 reference::Element each_element() {
@@ -70,9 +72,10 @@ reference::Element element_of(rt::DType dtype) {
                                    : reference::Element::bf16;
 }
 
-std::string problems_of(const std::string& kernels, const std::string& blocks) {
+std::string problems_of(const std::string& kernels, const std::string& blocks,
+                        const std::string& target) {
   spec::Problems problems("test.json");
-  cli::read_spec(spec_text(kernels, blocks), {}, problems);
+  cli::read_spec(spec_text(kernels, blocks, target), {}, problems);
   return problems.text();
 }
 

@@ -18,7 +18,7 @@ class GeneratedLibrary {
   /// `kernels` and `blocks` are the entries of the spec's lists, as JSON text without the brackets.
   /// Fails the test case where the spec is refused.
   explicit GeneratedLibrary(const rt::Device& device, const std::string& kernels,
-                            const std::string& blocks = "");
+                            const std::string& blocks = "", const std::string& target = "sm_80");
   ~GeneratedLibrary();
   GeneratedLibrary(GeneratedLibrary&&) noexcept;
   GeneratedLibrary& operator=(GeneratedLibrary&&) = delete;
@@ -41,6 +41,7 @@ reference::Element element_of(rt::DType dtype);
 
 /// What the reader says of a spec with these kernels: empty where it accepts them. The file is
 /// called test.json, and the entries begin at line 2, column 1.
-std::string problems_of(const std::string& kernels, const std::string& blocks = "");
+std::string problems_of(const std::string& kernels, const std::string& blocks = "",
+                        const std::string& target = "sm_80");
 
 }  // namespace ptxmill::test
