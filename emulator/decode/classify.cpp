@@ -96,8 +96,9 @@ std::optional<Class> arithmetic_class(const ast::Instruction& i) {
 }
 
 std::optional<Class> data_class(const ast::Instruction& i) {
-  constexpr std::string_view moves[] = {"mov", "selp", "slct", "prmt", "shf",  "shl", "shr",
-                                        "and", "or",   "xor",  "not",  "cnot", "lop3"};
+  constexpr std::string_view moves[] = {"mov",  "mapa", "getctarank", "selp", "slct",
+                                        "prmt", "shf",  "shl",        "shr",  "and",
+                                        "or",   "xor",  "not",        "cnot", "lop3"};
   constexpr std::string_view predicates[] = {"setp", "set", "testp", "isspacep"};
   constexpr std::string_view tensors[] = {"mma", "wmma", "wgmma", "tcgen05"};
   const std::string_view op = i.opcode;

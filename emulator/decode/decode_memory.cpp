@@ -18,7 +18,7 @@ AddressSpace space_of(Decoder& d) {
   };
   constexpr Named all[] = {
       {"global", AddressSpace::global},      {"shared", AddressSpace::shared},
-      {"shared::cta", AddressSpace::shared}, {"shared::cluster", AddressSpace::shared},
+      {"shared::cta", AddressSpace::shared}, {"shared::cluster", AddressSpace::cluster},
       {"local", AddressSpace::local},        {"param", AddressSpace::param},
       {"param::entry", AddressSpace::param}, {"param::func", AddressSpace::param},
       {"const", AddressSpace::constant}};
@@ -195,7 +195,7 @@ void decode_atomic(Decoder& d, bool returns) {
   const bool swap = op == AtomicOp::cas;
   if (!returns && (swap || op == AtomicOp::exch)) d.mismatch();
   if (space != AddressSpace::global && space != AddressSpace::shared &&
-      space != AddressSpace::generic) {
+      space != AddressSpace::generic && space != AddressSpace::cluster) {
     d.mismatch();
   }
   const std::size_t first = returns ? 1 : 0;
@@ -210,6 +210,23 @@ void decode_atomic(Decoder& d, bool returns) {
   i.aux = d.access_bits(a) | hints.bits | element_bits(t) | AccessBits::reads | AccessBits::writes;
   if (swap && to != sink_slot) i.aux |= AccessBits::compares;
   i.definedness = Definedness::own;
+}
+
+/// A cache policy: a value like any other, which changes nothing here.
+void decode_createpolicy(Decoder& d) {
+  const Type t = d.type();
+  if (t != Type::b64) d.mismatch();
+  Modifiers& m = d.modifiers();
+  const std::string_view kind = m.take_one({"fractional", "range", "cvt"});
+  if (kind.empty()) d.mismatch();
+  m.take_one(
+      {"L2", "L2::evict_last", "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"});
+  m.take_one({"L2::evict_first", "L2::evict_unchanged"});
+  m.take("global");
+  d.expect_operands(kind == "range" ? 4 : 1, kind == "range" ? 4 : 2);
+  // Some pattern that is not that of an address.
+  constexpr std::uint64_t policy = 0x1000'0000'0000'0000;
+  d.emit(handlers().move(Move::copy, 64, 1), {d.result(d.operand(0), t)}, {d.constant(64, policy)});
 }
 
 /// Prefetches move no data that a thread sees: the address operand is checked, then dropped.
@@ -298,6 +315,7 @@ bool decode_memory(Decoder& d, std::string_view op) {
   if (op == "atom") return decode_atomic(d, true), true;
   if (op == "red") return decode_atomic(d, false), true;
   if (op == "cp") return decode_async(d), true;
+  if (op == "createpolicy") return decode_createpolicy(d), true;
   if (op == "prefetch" || op == "prefetchu") return decode_prefetch(d), true;
   return false;
 }

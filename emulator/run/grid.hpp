@@ -15,7 +15,9 @@
 
 #include "emulator/decode/module.hpp"
 #include "emulator/execute.hpp"
+#include "emulator/run/cluster.hpp"
 #include "emulator/run/warp.hpp"
+#include "emulator/run/warpgroup.hpp"
 #include "emulator/watch/async.hpp"
 #include "emulator/watch/order.hpp"
 #include "emulator/watch/shadow.hpp"
@@ -26,10 +28,12 @@ inline constexpr std::uint32_t nowhere = static_cast<std::uint32_t>(no_pc);
 
 /// What lanes wait for.
 enum class Wait : std::uint8_t {
-  none,     ///< ready to run
-  warp,     ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
-  barrier,  ///< a barrier of the block
-  sleep,    ///< until `wake`
+  none,       ///< ready to run
+  warp,       ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
+  warpgroup,  ///< the other warps of its warpgroup
+  barrier,    ///< a barrier of the block
+  cluster,    ///< the barrier of the cluster
+  sleep,      ///< until `wake`
 };
 
 /// Lanes of a warp that run together.
@@ -79,6 +83,8 @@ struct WarpState : Warp {
   std::map<std::uint32_t, std::uint32_t> notes_passed;  ///< by pc, for uniformity notes
   WarpOrder order;
   CopyQueue copies;
+  LaneMask cluster_arrived = 0;  ///< at the cluster's barrier, which is not complete yet
+  LaneMask cluster_passed = 0;   ///< lanes that have arrived, and may go on when they wait
   std::array<UndefinedOrigin, lane_count> undefined{};  ///< by lane
 
   // Of kernels with calls: local memory that outgrew the block's, and the calls under way.
@@ -112,9 +118,12 @@ using UniformValues =
 
 struct Cta {
   std::array<std::uint32_t, 3> id{0, 0, 0};
-  std::uint32_t slot = 0;  ///< of the resident blocks: what %smid shows
+  std::uint32_t slot = 0;      ///< of the resident blocks: what %smid shows
+  Cluster* cluster = nullptr;  ///< null: the block is a cluster of its own
+  std::uint32_t rank = 0;      ///< in the cluster
   std::vector<WarpState> warps;
   std::array<Barrier, 16> barriers;
+  Warpgroups warpgroups;  ///< of kernels with instructions of theirs
   std::uint32_t live_warps = 0;
   std::size_t next_warp = 0;  ///< where the round goes on
   UniformValues uniform;      ///< of sets within the block
@@ -183,6 +192,8 @@ enum class Severity : std::uint8_t {
 std::string where(const Grid& grid, std::uint32_t pc);
 /// "block (0, 0, 0) thread (33, 0, 0), warp 1 lane 1"
 std::string who(const Grid& grid, const Warp& warp, int lane);
+/// The place in the grid of the block of that linear number.
+std::array<std::uint32_t, 3> block_of_linear(const Grid& grid, std::uint32_t linear);
 /// "0 bytes into 'tile'", or into which allocation, for an address of global or shared memory.
 std::string surroundings(const Grid& grid, bool global, std::uint64_t address);
 /// Adds a paragraph to the report; stops the grid where that is due.

@@ -106,6 +106,12 @@ std::string describe(const Grid& grid, const Instruction& i, Fault fault, std::u
       return access("parameter",
                     text("the entry has ", grid.kernel.info.param_bytes, " bytes of parameters"));
     case Fault::generic_bounds: return access("generic", generic_surroundings(grid, address));
+    case Fault::cluster_rank:
+      return text("an address of shared memory, 0x", hex(address),
+                  ", that leads to no block of the ", "cluster");
+    case Fault::cluster_exited:
+      return text("access to the shared memory of another block, at 0x", hex(address),
+                  ", after that block has exited");
     case Fault::misaligned:
       return text("misaligned: ", size, " bytes at ", alignment_note(i, address, size));
     case Fault::read_only: return text("store to read-only memory at 0x", hex(address));
@@ -136,6 +142,7 @@ Outcome outcome_of(Fault fault) {
     case Fault::local_bounds:
     case Fault::param_bounds:
     case Fault::generic_bounds:
+    case Fault::cluster_rank:
     case Fault::read_only: return Outcome::illegal_address;
     default: return Outcome::launch_failed;
   }
@@ -164,6 +171,8 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
       return text("waits for lanes 0x", hex(masks[std::countr_zero(s.mask)] & w.alive & ~s.mask, 8),
                   " of its warp");
     }
+    case Wait::warpgroup: return waiting_for_warpgroup(grid, *w.cta, grid.kernel.code[s.pc]);
+    case Wait::cluster: return "waits at the barrier of its cluster";
     case Wait::sleep: return "sleeps";
     case Wait::none: return "runs";
   }
@@ -188,6 +197,11 @@ std::string who(const Grid& grid, const Warp& warp, int lane) {
   const std::uint32_t linear = warp.index * lane_count + static_cast<std::uint32_t>(lane);
   return text("block ", triple(warp.cta->id), " thread ", triple(thread_of(grid, linear)),
               " (warp ", warp.index, " lane ", lane, ")");
+}
+
+std::array<std::uint32_t, 3> block_of_linear(const Grid& grid, std::uint32_t linear) {
+  const auto& g = grid.launch.grid;
+  return {linear % g[0], linear / g[0] % g[1], linear / g[0] / g[1]};
 }
 
 std::string surroundings(const Grid& grid, bool global, std::uint64_t address) {

@@ -34,13 +34,15 @@ class Watch {
         t_(t),
         lanes_(lanes),
         size_(static_cast<std::uint64_t>(bytes)),
-        sets_(t.global ? w.grid->memory.history.sets : w.cta->sets),
+        sets_(t.global             ? w.grid->memory.history.sets
+              : t.owner != nullptr ? t.owner->sets
+                                   : w.cta->sets),
         now_{.instruction = &i, .bits = access, .lanes = lanes, .target = &t} {
     const auto pc = static_cast<std::size_t>(&i - grid_.kernel.code.data());
     number_ = grid_.kernel.access_numbers[pc];
     scope_ = scope_in(access);
     writes_ = (access & AccessBits::writes) != 0;
-    cached_ = !w.order.lanes;
+    cached_ = !w.order.lanes && t.owner == nullptr;
     copies_ = i.kind == Kind::copy;
   }
 
@@ -230,7 +232,7 @@ class Watch {
     const int rotation = rotation_of(c.others);
     auto& settled = t_.global ? w_.order.settled_global : w_.order.settled;
     std::uint32_t& remembered = settled[id % settled.size()];
-    if (remembered == id) return;
+    if (remembered == id && t_.owner == nullptr) return;
     bool all_before = true;
     for (std::uint32_t at = id; at != 0; at = sets_[at].rest) {
       Member m = sets_[at];
@@ -238,7 +240,7 @@ class Watch {
       meet(m);
       all_before = all_before && relation(segment_of(m.stamp)) == Relation::before;
     }
-    if (all_before) remembered = id;
+    if (all_before && t_.owner == nullptr) remembered = id;
   }
 
   /// The stamp of both; they are of one time.

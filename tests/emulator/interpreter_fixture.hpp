@@ -49,6 +49,7 @@ struct Shape {
   std::array<std::uint32_t, 3> grid{1, 1, 1}, block{32, 1, 1};
   std::uint32_t dynamic_shared_bytes = 0;
   bool cooperative = false;
+  std::array<std::uint32_t, 3> cluster{0, 0, 0};  ///< zeros: none
 };
 
 /// A device with memory, and one module.
@@ -111,6 +112,8 @@ class Device {
     launch.block = shape.block;
     launch.dynamic_shared_bytes = shape.dynamic_shared_bytes;
     launch.cooperative = shape.cooperative;
+    launch.explicit_cluster = shape.cluster[0] != 0;
+    if (launch.explicit_cluster) launch.cluster = shape.cluster;
     launch.params = params;
     return execute(*program_, *entry, launch, memory, machine, options);
   }
