@@ -28,6 +28,7 @@ struct ExecuteOptions {
 
 struct Launch {
   std::array<std::uint32_t, 3> grid{1, 1, 1}, block{1, 1, 1}, cluster{1, 1, 1};
+  bool explicit_cluster = false;  ///< the launch, or the kernel, asks for clusters
   std::uint32_t dynamic_shared_bytes = 0;
   bool cooperative = false;
   std::span<const std::byte> params;  ///< laid out as EntryInfo::params says

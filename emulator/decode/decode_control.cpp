@@ -124,6 +124,23 @@ void decode_reduction_barrier(Decoder& d, bool aligned) {
   i.definedness = Definedness::own;
 }
 
+/// barrier.cluster.arrive|wait
+void decode_cluster_barrier(Decoder& d) {
+  Modifiers& m = d.modifiers();
+  d.expect_operands(0);
+  const std::string_view action = m.take_one({"arrive", "wait"});
+  if (action.empty()) d.mismatch();
+  const std::string_view order =
+      action == "wait" ? m.take_one({"acquire"}) : m.take_one({"release", "relaxed"});
+  d.kernel().has_cluster_barrier = true;
+  Instruction& i = d.emit(nullptr, {}, {}, Kind::cluster_barrier);
+  i.aux = static_cast<std::uint32_t>(action == "wait"     ? ClusterAction::wait
+                                     : order == "relaxed" ? ClusterAction::arrive_relaxed
+                                                          : ClusterAction::arrive);
+  i.imm = m.take("aligned") ? 1 : 0;
+  i.definedness = Definedness::own;
+}
+
 /// bar{.cta}.sync|arrive|red, bar.warp.sync, and barrier{.cta}..., which need not be aligned.
 void decode_bar(Decoder& d, bool is_barrier) {
   Modifiers& m = d.modifiers();
@@ -135,11 +152,8 @@ void decode_bar(Decoder& d, bool is_barrier) {
            Kind::warp_barrier);
     return;
   }
+  if (is_barrier && m.take("cluster")) return decode_cluster_barrier(d);
   m.take("cta");
-  if (m.has("cluster")) {
-    m.take("cluster");
-    d.unsupported("modifier '.cluster'");
-  }
   const bool aligned = m.take("aligned") || !is_barrier;
   if (m.take("red")) return decode_reduction_barrier(d, aligned);
   const std::string_view action = m.take_one({"sync", "arrive"});
@@ -149,8 +163,15 @@ void decode_bar(Decoder& d, bool is_barrier) {
                sink_slot, zero_slot);
 }
 
+/// griddepcontrol: a launch begins when those before it have ended.
+void decode_griddepcontrol(Decoder& d) {
+  d.expect_operands(0);
+  if (d.modifiers().take_one({"launch_dependents", "wait"}).empty()) d.mismatch();
+}
+
 /// Memory is consistent here at every step: a fence is for those who watch.
 void decode_fence(Decoder& d) {
+  if (decode_proxy_fence(d)) return;
   d.expect_operands(0);
   Modifiers& m = d.modifiers();
   std::string_view scope;
@@ -301,6 +322,7 @@ bool decode_control(Decoder& d, std::string_view op) {
   if (op == "bar") return decode_bar(d, false), true;
   if (op == "barrier") return decode_bar(d, true), true;
   if (op == "membar" || op == "fence") return decode_fence(d), true;
+  if (op == "griddepcontrol") return decode_griddepcontrol(d), true;
   if (op == "nanosleep") return decode_nanosleep(d), true;
   return decode_warp_level(d, op);
 }

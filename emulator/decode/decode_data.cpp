@@ -156,14 +156,14 @@ std::optional<std::uint64_t> window_named(Decoder& d) {
     std::string_view name;
     std::uint64_t window;
   };
-  // A block is a cluster of its own here, so that both spellings of shared memory agree.
   constexpr Named all[] = {{"global", 0},
                            {"const", 0},
                            {"shared", shared_window},
                            {"shared::cta", shared_window},
                            {"shared::cluster", shared_window},
                            {"local", local_window},
-                           {"param", param_window}};
+                           {"param", param_window},
+                           {"param::entry", param_window}};
   for (const Named& n : all)
     if (d.modifiers().take(n.name)) return n.window;
   return std::nullopt;
@@ -182,11 +182,27 @@ void decode_cvta(Decoder& d) {
 
 void decode_isspacep(Decoder& d) {
   d.expect_operands(2);
+  const bool of_cluster = d.modifiers().has("shared::cluster");
   const auto window = window_named(d);
   if (!window) d.fail(d.instruction().at, "Instruction 'isspacep' needs a state space");
   const Slot a = d.source(d.operand(1), Type::b64);
-  d.emit(handlers().is_space(), {d.result(d.operand(0), Type::pred)}, {a, a}).imm =
-      static_cast<std::int64_t>(*window);
+  Instruction& i = d.emit(handlers().is_space(), {d.result(d.operand(0), Type::pred)}, {a, a});
+  i.imm = static_cast<std::int64_t>(*window);
+  if (*window == shared_window && !of_cluster) i.aux = std::uint32_t{1} << cluster_rank_shift;
+}
+
+/// mapa{.shared::cluster} d, a, rank; getctarank{.shared::cluster} d, a
+void decode_cluster_address(Decoder& d, ClusterMove kind) {
+  const Type t = d.type();
+  if (t != Type::u32 && t != Type::u64) d.mismatch();
+  const bool generic = !d.modifiers().take("shared::cluster");
+  if (generic && t != Type::u64) d.unsupported("generic addresses of 32 bits");
+  const bool maps = kind == ClusterMove::map;
+  d.expect_operands(maps ? 3 : 2);
+  const Slot to = d.result(d.operand(0), maps ? t : Type::u32);
+  const Slot from = d.source(d.operand(1), t);
+  const Slot rank = maps ? d.source(d.operand(2), Type::u32) : zero_slot;
+  d.emit(handlers().cluster_move(kind, isa::bits(t)), {to}, {from, rank});
 }
 
 }  // namespace
@@ -195,6 +211,8 @@ bool decode_data(Decoder& d, std::string_view op) {
   if (op == "mov") return decode_mov(d), true;
   if (op == "cvt") return decode_cvt(d), true;
   if (op == "cvta") return decode_cvta(d), true;
+  if (op == "mapa") return decode_cluster_address(d, ClusterMove::map), true;
+  if (op == "getctarank") return decode_cluster_address(d, ClusterMove::rank), true;
   if (op == "isspacep") return decode_isspacep(d), true;
   return false;
 }

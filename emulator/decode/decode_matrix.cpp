@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <optional>
 
-#include "emulator/decode/decoder.hpp"
+#include "emulator/decode/matrix_operands.hpp"
 #include "emulator/text.hpp"
 
 namespace ptxmill::emu {
-namespace {
 
 using ast::Operand;
 using isa::Type;
+
+namespace {
 
 struct NamedElement {
   std::string_view name;
@@ -27,9 +28,10 @@ constexpr NamedElement elements[] = {
 
 int bits_of(MatrixElement e) { return elements[static_cast<int>(e)].bits; }
 
+}  // namespace
+
 bool is_integer(MatrixElement e) { return e >= MatrixElement::s8 && e <= MatrixElement::b1; }
 
-/// The next element type among the modifiers.
 MatrixElement take_element(Decoder& d) {
   const std::string_view name = d.modifiers().take_one(
       {"f16", "bf16", "tf32", "f32", "f64", "s8", "u8", "s4", "u4", "b1", "s32"});
@@ -37,6 +39,8 @@ MatrixElement take_element(Decoder& d) {
     if (e.name == name) return e.element;
   d.mismatch();
 }
+
+namespace {
 
 struct MatrixShape {
   std::string_view name;
@@ -76,7 +80,8 @@ bool is_legal(const MatrixMultiply& p) {
   }
 }
 
-/// The registers of a fragment, a vector or a lone register.
+}  // namespace
+
 std::vector<const Operand*> registers_of(const Operand& o) {
   std::vector<const Operand*> out;
   if (o.kind == Operand::Kind::vector) {
@@ -86,6 +91,8 @@ std::vector<const Operand*> registers_of(const Operand& o) {
   }
   return out;
 }
+
+namespace {
 
 /// What the registers of a fragment are declared as.
 Type register_type(MatrixElement e) {
@@ -97,7 +104,8 @@ Type register_type(MatrixElement e) {
   }
 }
 
-/// Appends the slots of a fragment of `count` elements to the kernel's operand lists.
+}  // namespace
+
 void append_fragment(Decoder& d, const Operand& o, MatrixElement e, int count, bool result) {
   const auto registers = registers_of(o);
   const int expected = count * bits_of(e) / lane_count / std::max(32, bits_of(e));
@@ -113,6 +121,8 @@ void append_fragment(Decoder& d, const Operand& o, MatrixElement e, int count, b
 void take_sync_aligned(Decoder& d) {
   if (!d.modifiers().take("sync") || !d.modifiers().take("aligned")) d.mismatch();
 }
+
+namespace {
 
 /// Emits an instruction that all lanes of the warp execute together.
 Instruction& emit_warp_wide(Decoder& d, Handler handler, std::initializer_list<Slot> results,
@@ -155,6 +165,7 @@ void decode_mma(Decoder& d) {
   Instruction& i = emit_warp_wide(d, handlers().multiply(p), {}, {});
   i.imm = static_cast<std::int64_t>(first);
   i.aux = matrix_bits(p);
+  d.note_operands(first, registers_of(d.operand(0)).size(), d.kernel().operands.size() - first);
 }
 
 /// ldmatrix and stmatrix.

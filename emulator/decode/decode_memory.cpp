@@ -18,7 +18,7 @@ AddressSpace space_of(Decoder& d) {
   };
   constexpr Named all[] = {
       {"global", AddressSpace::global},      {"shared", AddressSpace::shared},
-      {"shared::cta", AddressSpace::shared}, {"shared::cluster", AddressSpace::shared},
+      {"shared::cta", AddressSpace::shared}, {"shared::cluster", AddressSpace::cluster},
       {"local", AddressSpace::local},        {"param", AddressSpace::param},
       {"param::entry", AddressSpace::param}, {"param::func", AddressSpace::param},
       {"const", AddressSpace::constant}};
@@ -195,7 +195,7 @@ void decode_atomic(Decoder& d, bool returns) {
   const bool swap = op == AtomicOp::cas;
   if (!returns && (swap || op == AtomicOp::exch)) d.mismatch();
   if (space != AddressSpace::global && space != AddressSpace::shared &&
-      space != AddressSpace::generic) {
+      space != AddressSpace::generic && space != AddressSpace::cluster) {
     d.mismatch();
   }
   const std::size_t first = returns ? 1 : 0;
@@ -212,14 +212,31 @@ void decode_atomic(Decoder& d, bool returns) {
   i.definedness = Definedness::own;
 }
 
+/// A cache policy: a value like any other, which changes nothing here.
+void decode_createpolicy(Decoder& d) {
+  const Type t = d.type();
+  if (t != Type::b64) d.mismatch();
+  Modifiers& m = d.modifiers();
+  const std::string_view kind = m.take_one({"fractional", "range", "cvt"});
+  if (kind.empty()) d.mismatch();
+  m.take_one(
+      {"L2", "L2::evict_last", "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"});
+  m.take_one({"L2::evict_first", "L2::evict_unchanged"});
+  m.take("global");
+  d.expect_operands(kind == "range" ? 4 : 1, kind == "range" ? 4 : 2);
+  // Some pattern that is not that of an address.
+  constexpr std::uint64_t policy = 0x1000'0000'0000'0000;
+  d.emit(handlers().move(Move::copy, 64, 1), {d.result(d.operand(0), t)}, {d.constant(64, policy)});
+}
+
 /// Prefetches move no data that a thread sees: the address operand is checked, then dropped.
 void decode_prefetch(Decoder& d) {
+  if (decode_map_prefetch(d)) return;
   d.expect_operands(1, 3);
   Modifiers& m = d.modifiers();
   const AddressSpace space = space_of(d);
   m.take_one({"L1", "L2"});
   m.take_one({"L2::evict_last", "L2::evict_normal"});
-  m.take_one({"tensormap"});
   d.address(d.operand(0), space);
 }
 
@@ -271,12 +288,14 @@ void decode_async_copy(Decoder& d) {
 
 void decode_async(Decoder& d) {
   Modifiers& m = d.modifiers();
+  if (m.has("bulk")) return decode_bulk(d);
   if (!m.take("async")) d.mismatch();
   if (m.take("commit_group")) {
     d.expect_operands(0);
     d.emit(commit_copies, {}, {});
     return;
   }
+  if (m.has("mbarrier")) return decode_arrival_of_copies(d);
   std::int64_t left = -1;
   if (m.take("wait_all")) {
     d.expect_operands(0);
@@ -298,6 +317,7 @@ bool decode_memory(Decoder& d, std::string_view op) {
   if (op == "atom") return decode_atomic(d, true), true;
   if (op == "red") return decode_atomic(d, false), true;
   if (op == "cp") return decode_async(d), true;
+  if (op == "createpolicy") return decode_createpolicy(d), true;
   if (op == "prefetch" || op == "prefetchu") return decode_prefetch(d), true;
   return false;
 }

@@ -251,8 +251,9 @@ void Decoder::decode_guarded(const ast::Instruction& i) {
   modifiers_ = &modifiers;
   const bool known = decode_arithmetic(*this, i.opcode) || decode_logic(*this, i.opcode) ||
                      decode_data(*this, i.opcode) || decode_memory(*this, i.opcode) ||
-                     decode_control(*this, i.opcode) || decode_video(*this, i.opcode) ||
-                     decode_matrix(*this, i.opcode);
+                     decode_mbarrier(*this, i.opcode) || decode_control(*this, i.opcode) ||
+                     decode_video(*this, i.opcode) || decode_matrix(*this, i.opcode) ||
+                     decode_warpgroup(*this, i.opcode);
   modifiers_ = nullptr;
   if (!known) fail(i.at, text("Unknown instruction '", i.opcode, "'"));
   if (!modifiers.left().empty()) {
@@ -343,6 +344,39 @@ void Decoder::note_matrix_move() {
   matrix_moves_.push_back(static_cast<std::uint32_t>(kernel_.code.size() - 1));
 }
 
+void Decoder::note_operands(std::size_t first, std::size_t results, std::size_t total) {
+  kernel_.operand_lists.push_back(
+      {static_cast<std::uint32_t>(kernel_.code.size() - 1), static_cast<std::uint32_t>(first),
+       static_cast<std::uint32_t>(results), static_cast<std::uint32_t>(total)});
+}
+
+void Decoder::require_target(int sm) const {
+  const ast::Target& t = context_.ast->target;
+  if (t.arch_specific && t.sm == sm) return;
+  const auto& modifiers = current_->modifiers;
+  fail(current_->at, text("Instruction '", current_->opcode, modifiers.empty() ? "" : ".",
+                          modifiers.empty() ? std::string_view{} : modifiers.front(),
+                          "' not supported on .target 'sm_", t.sm, t.arch_specific ? "a'" : "'"));
+}
+
+/// Of kernels with products: which instructions beside them name their registers.
+void Decoder::find_fragments() {
+  if (kernel_.products.empty()) return;
+  const auto is_fragment = [&](Slot s) { return kernel_.fragments.count(s) != 0; };
+  kernel_.names_fragment.assign(kernel_.code.size(), false);
+  for (std::size_t pc = 0; pc < kernel_.code.size(); ++pc) {
+    const Instruction& i = kernel_.code[pc];
+    if (i.kind == Kind::warpgroup) continue;
+    kernel_.names_fragment[pc] = std::any_of(std::begin(i.d), std::end(i.d), is_fragment) ||
+                                 std::any_of(std::begin(i.s), std::end(i.s), is_fragment);
+  }
+  for (const OperandList& l : kernel_.operand_lists) {
+    if (kernel_.code[l.pc].kind == Kind::warpgroup) continue;
+    const auto first = kernel_.operands.begin() + l.first;
+    if (std::any_of(first, first + l.total, is_fragment)) kernel_.names_fragment[l.pc] = true;
+  }
+}
+
 void Decoder::number_accesses() {
   constexpr std::uint32_t most = 0x7fff;
   kernel_.accesses.assign(1, 0);
@@ -350,7 +384,9 @@ void Decoder::number_accesses() {
   for (std::uint32_t pc = 0; pc < kernel_.code.size(); ++pc) {
     const Instruction& i = kernel_.code[pc];
     const bool moves_matrix = std::binary_search(matrix_moves_.begin(), matrix_moves_.end(), pc);
-    if (i.kind != Kind::memory && i.kind != Kind::copy && !moves_matrix) continue;
+    const bool accesses =
+        i.kind == Kind::memory || i.kind == Kind::copy || i.kind == Kind::mbarrier_wait;
+    if (!accesses && !moves_matrix) continue;
     if (kernel_.accesses.size() <= most) kernel_.accesses.push_back(pc);
     kernel_.access_numbers[pc] = static_cast<std::uint16_t>(kernel_.accesses.size() - 1);
   }
@@ -366,6 +402,7 @@ void Decoder::finish() {
     for (const std::uint32_t id : f.labels) kernel_.tables[f.table].push_back(place(id));
   }
   number_accesses();
+  find_fragments();
   kernel_.dynamic_shared_offset =
       round_up(static_shared_, std::max<std::uint64_t>(16, extern_shared_align_));
   if (static_shared_ == 0) kernel_.dynamic_shared_offset = 0;

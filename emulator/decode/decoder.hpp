@@ -107,6 +107,11 @@ class Decoder {
 
   /// Says that the instruction emitted last accesses memory although all lanes run it together.
   void note_matrix_move();
+  /// Says that the instruction emitted last has operands of that many, of which `results` are
+  /// written, at `first` in Kernel::operands.
+  void note_operands(std::size_t first, std::size_t results, std::size_t total);
+  /// Refuses the instruction but for the target sm_90a, say.
+  void require_target(int sm) const;
 
   /// Appends an instruction under the current guard. A null handler is "unsupported".
   Instruction& emit(Handler handler, std::initializer_list<Slot> results,
@@ -170,6 +175,7 @@ class Decoder {
   void decode(const ast::Instruction& i);
   void decode_guarded(const ast::Instruction& i);
   void number_accesses();
+  void find_fragments();
   void finish();
 
   // Calls (call.cpp).
@@ -247,8 +253,18 @@ bool decode_logic(Decoder& d, std::string_view opcode);
 bool decode_data(Decoder& d, std::string_view opcode);
 bool decode_memory(Decoder& d, std::string_view opcode);
 bool decode_control(Decoder& d, std::string_view opcode);
+bool decode_mbarrier(Decoder& d, std::string_view opcode);
 bool decode_matrix(Decoder& d, std::string_view opcode);
 bool decode_video(Decoder& d, std::string_view opcode);
+bool decode_warpgroup(Decoder& d, std::string_view opcode);
+
+/// cp.async.bulk, behind `cp.async`; cp.async.mbarrier.arrive.
+void decode_bulk(Decoder& d);
+void decode_arrival_of_copies(Decoder& d);
+/// fence.proxy and fence.mbarrier_init. False where it is another fence.
+bool decode_proxy_fence(Decoder& d);
+/// prefetch.tensormap
+bool decode_map_prefetch(Decoder& d);
 
 /// cvt.pack
 void decode_cvt_pack(Decoder& d);

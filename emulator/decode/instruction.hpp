@@ -38,12 +38,15 @@ enum class Kind : std::uint8_t {
   trap,
   warp_sync,     ///< all lanes named by the mask in s[4] execute it together; then as plain
   warp_barrier,  ///< bar.warp.sync: as warp_sync, but anywhere in the code
-  barrier,       ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
-  sleep,         ///< nanosleep: s[0] nanoseconds
-  uniform,       ///< checks that s[0], of `imm` bits, is the same in the threads of level `aux`
-  call,          ///< Kernel::calls[aux]; the function that s[0] points to where that names none
-  ret,           ///< from a function
-  allocate,      ///< d[0] = s[0] bytes of the thread's stack, aligned to `imm`
+  warpgroup,     ///< all threads of four warps execute it together; `aux` holds a WarpgroupAction
+  cluster_barrier,  ///< of a cluster; `aux` is a ClusterAction, `imm` whether it is .aligned
+  barrier,          ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
+  sleep,            ///< nanosleep: s[0] nanoseconds
+  mbarrier_wait,    ///< mbarrier.try_wait: suspends while the phase is not complete
+  uniform,          ///< checks that s[0], of `imm` bits, is the same in the threads of level `aux`
+  call,             ///< Kernel::calls[aux]; the function that s[0] points to where that names none
+  ret,              ///< from a function
+  allocate,         ///< d[0] = s[0] bytes of the thread's stack, aligned to `imm`
 };
 
 /// How the defined lanes of the results follow from those of the sources.
@@ -57,6 +60,20 @@ enum class Definedness : std::uint8_t {
 };
 
 enum class BarrierAction : std::uint8_t { sync, arrive, reduce_popc, reduce_and, reduce_or };
+
+/// What a warpgroup does. The multiply's operands are Kernel::products[imm]; of the others, imm is
+/// the number of groups that may be in flight still, or of registers.
+enum class WarpgroupAction : std::uint8_t {
+  fence,
+  commit,
+  wait,
+  multiply,
+  more_registers,
+  fewer_registers
+};
+
+/// Arriving at the barrier of a cluster, with or without a release, and waiting for it.
+enum class ClusterAction : std::uint8_t { arrive, arrive_relaxed, wait };
 
 /// How far a strong operation or a fence reaches; `weak` is not strong. A cluster counts as the
 /// whole device.

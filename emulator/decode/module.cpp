@@ -1,6 +1,7 @@
 // A parsed module to a decoded one; Program's public face.
 #include "emulator/decode/module.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -152,6 +153,8 @@ class ModuleBuilder {
   void decode(const ast::Function& f) {
     Kernel& k = out_.kernels.emplace_back();
     k.info.name = std::string(f.name);
+    for (std::size_t i = 0; i < 3; ++i)
+      k.info.required_cluster[i] = static_cast<std::uint32_t>(f.cluster[i]);
     std::uint64_t threads = 1;
     for (std::size_t i = 0; i < 3; ++i) {
       if (f.exact_threads) k.info.required_block[i] = static_cast<std::uint32_t>(f.max_threads[i]);
@@ -169,6 +172,13 @@ class ModuleBuilder {
     const std::uint64_t cap = f.max_registers != 0 ? f.max_registers
                               : fitting < 255      ? fitting
                                                    : std::uint64_t{255};
+    if (f.max_registers != 0 || (f.min_blocks != 0 && threads != 0)) {
+      const std::uint64_t blocks = std::max<std::uint64_t>(1, f.min_blocks);
+      const std::uint64_t share = std::uint64_t{65536} / largest_cta / blocks / 8 * 8;
+      k.start_registers =
+          static_cast<std::uint32_t>(f.max_registers != 0 ? round_up(f.max_registers, 8)
+                                                          : std::min<std::uint64_t>(share, 256));
+    }
     const std::uint64_t guess = 16 + k.code.size() / 8;
     k.info.registers = static_cast<int>(guess < cap ? guess : cap);
   }

@@ -3,12 +3,15 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "emulator/decode/classify.hpp"
 #include "emulator/decode/instruction.hpp"
+#include "emulator/decode/transfer.hpp"
+#include "emulator/lanes/handlers.hpp"
 #include "emulator/program.hpp"
 
 namespace ptxmill::emu {
@@ -42,10 +45,23 @@ enum class Special : std::uint8_t {
   lanemask_le,
   lanemask_gt,
   lanemask_ge,
+  cluster_ctaid_x,
+  cluster_ctaid_y,
+  cluster_ctaid_z,
+  cluster_nctaid_x,
+  cluster_nctaid_y,
+  cluster_nctaid_z,
+  cluster_ctarank,
+  cluster_nctarank,
+  clusterid_x,
+  clusterid_y,
+  clusterid_z,
+  nclusterid_x,
+  nclusterid_y,
+  nclusterid_z,
+  explicit_cluster,  ///< a predicate
   dynamic_smem_size,
   total_smem_size,
-  zero32,
-  one32,
   zero64
 };
 
@@ -108,6 +124,23 @@ struct CallSite {
   std::vector<FrameCopy> arguments, results;
 };
 
+/// The slots that an instruction names beyond those that it holds: in Kernel::operands, those of
+/// results first.
+struct OperandList {
+  std::uint32_t pc = 0, first = 0, results = 0, total = 0;
+};
+
+/// A product of a warpgroup. Its descriptors and its scale-d are sources of the instruction; the
+/// registers of d, then of a, stand in Kernel::operands.
+struct ProductForm {
+  MatrixElement a{}, b{}, d{};
+  int n = 0;
+  std::uint32_t operands = 0, d_count = 0;
+  bool a_in_registers = false;
+  bool a_along_k = true, b_along_k = true;
+  bool negate = false, saturate = false;
+};
+
 struct Kernel {
   EntryInfo info;
   std::vector<Instruction> code;  ///< closed by an exit
@@ -119,7 +152,15 @@ struct Kernel {
   std::vector<InstructionTraits> traits;           ///< of `code`
   std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
   std::vector<Slot> operands;  ///< of instructions with more than an Instruction holds, from `imm`
-  Slot slots = first_free_slot;  ///< how many slots a warp needs
+  std::vector<TransferForm> transfers;     ///< of bulk copies, from `imm`
+  std::vector<OperandList> operand_lists;  ///< in the order of `code`
+  bool has_cluster_barrier = false;
+  bool has_warpgroups = false;        ///< instructions of theirs
+  std::uint32_t start_registers = 0;  ///< of a thread; 0: setmaxnreg has no effect
+  std::vector<ProductForm> products;
+  std::map<Slot, std::string> fragments;  ///< registers of products, and their names
+  std::vector<bool> names_fragment;       ///< of `code`: other instructions with one of these
+  Slot slots = first_free_slot;           ///< how many slots a warp needs
   std::vector<ConstantSlot> constants;
   std::vector<SpecialSlot> specials;
   std::uint64_t dynamic_shared_offset = 0;

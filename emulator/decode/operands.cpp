@@ -46,18 +46,22 @@ constexpr NamedSpecial specials[] = {
     {"%lanemask_ge", Special::lanemask_ge, 32},
     {"%dynamic_smem_size", Special::dynamic_smem_size, 32},
     {"%total_smem_size", Special::total_smem_size, 32},
-    {"%is_explicit_cluster", Special::zero32, 1},
-};
-
-// Without clusters, each block is a cluster of its own.
-constexpr NamedSpecial cluster_specials[] = {
-    {"%clusterid.x", Special::ctaid_x, 32},    {"%clusterid.y", Special::ctaid_y, 32},
-    {"%clusterid.z", Special::ctaid_z, 32},    {"%nclusterid.x", Special::nctaid_x, 32},
-    {"%nclusterid.y", Special::nctaid_y, 32},  {"%nclusterid.z", Special::nctaid_z, 32},
-    {"%cluster_ctaid.x", Special::zero32, 32}, {"%cluster_ctaid.y", Special::zero32, 32},
-    {"%cluster_ctaid.z", Special::zero32, 32}, {"%cluster_nctaid.x", Special::one32, 32},
-    {"%cluster_nctaid.y", Special::one32, 32}, {"%cluster_nctaid.z", Special::one32, 32},
-    {"%cluster_ctarank", Special::zero32, 32}, {"%cluster_nctarank", Special::one32, 32},
+    {"%aggr_smem_size", Special::total_smem_size, 32},
+    {"%clusterid.x", Special::clusterid_x, 32},
+    {"%clusterid.y", Special::clusterid_y, 32},
+    {"%clusterid.z", Special::clusterid_z, 32},
+    {"%nclusterid.x", Special::nclusterid_x, 32},
+    {"%nclusterid.y", Special::nclusterid_y, 32},
+    {"%nclusterid.z", Special::nclusterid_z, 32},
+    {"%cluster_ctaid.x", Special::cluster_ctaid_x, 32},
+    {"%cluster_ctaid.y", Special::cluster_ctaid_y, 32},
+    {"%cluster_ctaid.z", Special::cluster_ctaid_z, 32},
+    {"%cluster_nctaid.x", Special::cluster_nctaid_x, 32},
+    {"%cluster_nctaid.y", Special::cluster_nctaid_y, 32},
+    {"%cluster_nctaid.z", Special::cluster_nctaid_z, 32},
+    {"%cluster_ctarank", Special::cluster_ctarank, 32},
+    {"%cluster_nctarank", Special::cluster_nctarank, 32},
+    {"%is_explicit_cluster", Special::explicit_cluster, 1},
 };
 
 struct NamedClock {
@@ -177,11 +181,6 @@ std::optional<Slot> Decoder::special_operand(const Operand& o, Type t) {
   for (const NamedSpecial& s : specials) {
     if (s.name != o.name) continue;
     check(s.bits);
-    return s.bits == 1 ? zero_slot : special(s.special);
-  }
-  for (const NamedSpecial& s : cluster_specials) {
-    if (s.name != o.name) continue;
-    check(s.bits);
     return special(s.special);
   }
   for (const NamedClock& c : clocks) {
@@ -275,7 +274,8 @@ Decoder::Address Decoder::address(const Operand& o, AddressSpace space) {
   // A function's own parameters lie in local memory, but are reached by ld.param and st.param.
   const bool own = space == AddressSpace::param && v->space == AddressSpace::local;
   const bool constants_too = space == AddressSpace::generic;
-  if (v->space != space && !own && !constants_too) {
+  const bool of_cluster = space == AddressSpace::cluster && v->space == AddressSpace::shared;
+  if (v->space != space && !own && !constants_too && !of_cluster) {
     fail(base.at, text("State space mismatch for '", base.name, "' in instruction '",
                        current_->opcode, "'"));
   }

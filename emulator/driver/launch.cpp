@@ -59,7 +59,8 @@ class KernelLaunch final : public Operation {
     Launch launch;
     launch.grid = request_.grid;
     launch.block = request_.block;
-    if (volume(request_.cluster) != 0) launch.cluster = request_.cluster;
+    launch.explicit_cluster = volume(request_.cluster) != 0;
+    if (launch.explicit_cluster) launch.cluster = request_.cluster;
     launch.dynamic_shared_bytes = request_.dynamic_shared;
     launch.cooperative = request_.cooperative;
     launch.params = params_;
@@ -86,6 +87,8 @@ class KernelLaunch final : public Operation {
 
 CUresult check_cluster(const Driver& driver, const Function& f, const Request& r) {
   const std::uint64_t blocks = volume(r.cluster);
+  const Extent& required = f.entry->required_cluster;
+  if (volume(required) != 0 && r.cluster != required) return CUDA_ERROR_INVALID_CLUSTER_SIZE;
   if (r.cluster == Extent{0, 0, 0}) return CUDA_SUCCESS;
   const std::uint64_t most = f.non_portable_cluster ? max_cluster_size : portable_cluster_size;
   bool ok = blocks != 0 && blocks <= most;

@@ -166,6 +166,8 @@ CUresult get_function(Session& s, CUfunction* out, CUmodule handle, const char* 
     function->program = module->program;
     function->variables = module->variables;
     function->entry = entry;
+    std::copy(entry->required_cluster.begin(), entry->required_cluster.end(),
+              function->required_cluster);
     function->target = module->target;
     const auto shared = static_cast<int>(entry->static_shared_bytes);
     function->max_dynamic_shared = std::max(0, shared_without_optin - shared);

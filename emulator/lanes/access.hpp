@@ -56,6 +56,7 @@ template <int bytes, int align>
   t.written = region.written;
   t.shadow = region.shadow;
   t.base = region.base;
+  t.owner = region.owner;
   return (i.aux & AccessBits::address64) != 0
              ? offsets_in<bytes, align>(region, window, w.lanes<std::uint64_t>(i.s[0]), i.imm, m, t)
              : offsets_in<bytes, align>(region, window, w.lanes<std::uint32_t>(i.s[0]), i.imm, m,
@@ -87,7 +88,8 @@ bool resolve(Warp& w, const Instruction& i, LaneMask m, Target& t) {
   if (space == AddressSpace::generic) {
     const std::uint64_t address = address_of(w, i, first);
     if (in_window(address, shared_window)) {
-      space = AddressSpace::shared;
+      space = (address - shared_window) >> cluster_rank_shift == 0 ? AddressSpace::shared
+                                                                   : AddressSpace::cluster;
       window = shared_window;
     } else if (in_window(address, local_window)) {
       space = AddressSpace::local;
@@ -102,6 +104,11 @@ bool resolve(Warp& w, const Instruction& i, LaneMask m, Target& t) {
   t.global = false;
   switch (space) {
     case AddressSpace::shared: return offsets_in<bytes, align>(w, i, w.shared, window, m, t);
+    case AddressSpace::cluster: {
+      Region region;
+      return locate_shared(w, address_of(w, i, first) - window, region) == Fault::none &&
+             offsets_in<bytes, align>(w, i, region, window, m, t);
+    }
     case AddressSpace::param: return offsets_in<bytes, align>(w, i, w.params, window, m, t);
     case AddressSpace::local:
       if (!offsets_in<bytes, align>(w, i, w.local, window, m, t)) return false;
@@ -115,6 +122,15 @@ bool resolve(Warp& w, const Instruction& i, LaneMask m, Target& t) {
              offsets_in<bytes, align>(w, i, region, 0, m, t);
     }
   }
+}
+
+/// What is wrong with an address, where it may lead to another block's memory.
+[[gnu::always_inline]] inline Fault cluster_fault(Warp& w, std::uint64_t address, Fault otherwise) {
+  const std::uint64_t place = in_window(address, shared_window) ? address - shared_window : address;
+  if (place >> cluster_rank_shift == 0 || place >> 32 != 0) return otherwise;
+  Region region;
+  const Fault fault = locate_shared(w, place, region);
+  return fault == Fault::none ? otherwise : fault;
 }
 
 /// Resolves one lane, or reports its fault and returns false.
@@ -134,7 +150,8 @@ bool resolve_lane(Warp& w, const Instruction& i, int lane, Target& t) {
       case AddressSpace::shared: fault = Fault::shared_bounds; break;
       case AddressSpace::local: fault = Fault::local_bounds; break;
       case AddressSpace::param: fault = Fault::param_bounds; break;
-      case AddressSpace::generic: fault = Fault::generic_bounds; break;
+      case AddressSpace::generic: fault = cluster_fault(w, address, Fault::generic_bounds); break;
+      case AddressSpace::cluster: fault = cluster_fault(w, address, Fault::shared_bounds); break;
       default: break;
     }
   }

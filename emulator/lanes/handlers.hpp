@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "emulator/decode/instruction.hpp"
+#include "emulator/lanes/warpgroup_product.hpp"
 #include "isa/types.hpp"
 
 namespace ptxmill::emu {
@@ -147,7 +148,8 @@ struct Conversion {
 
 enum class Move : std::uint8_t { copy, pack, unpack, clock32, clock64, clock_hi, active_mask };
 
-enum class AddressSpace : std::uint8_t { global, constant, shared, local, param, generic };
+/// `cluster` is the shared memory of all blocks of a cluster.
+enum class AddressSpace : std::uint8_t { global, constant, shared, local, param, generic, cluster };
 
 /// A load, store or atomic of `count` elements of `type`. Where it goes stands in the
 /// instruction's `aux` (AccessBits).
@@ -228,6 +230,10 @@ struct MatrixMultiply {
   bool bit_and = false;   ///< single bits are combined by and, not by xor
 };
 
+/// mapa: s0, an address of the block's own shared memory, as one of the block whose rank s1 is.
+/// getctarank: the rank of the block that s0 leads to. Of 64 bits, or of 32 ones.
+enum class ClusterMove : std::uint8_t { map, rank };
+
 enum class MatrixMove : std::uint8_t { load, store, transpose };
 
 struct HandlerTable {
@@ -251,7 +257,8 @@ struct HandlerTable {
   Handler (*copy_destination)(int bytes);
   /// d = s0 + imm: the window's start, or its negative.
   Handler (*cvta)();
-  /// Whether s0 lies in the window that starts at imm (0: global).
+  /// Whether s0 lies in the window that starts at imm (0: global), in its first `aux` bytes where
+  /// that is not 0.
   Handler (*is_space)();
   Handler (*shuffle)(ShuffleMode);
   Handler (*warp)(WarpOp, isa::Type);
@@ -263,6 +270,9 @@ struct HandlerTable {
   /// ldmatrix, stmatrix and movmatrix. The registers of the first two stand in d: stmatrix reads
   /// them, since s has no room for them beside the address and the member mask.
   Handler (*matrix_move)(MatrixMove, int count, bool transposed);
+  Handler (*cluster_move)(ClusterMove, int bits);
+  /// Of a warpgroup: a and b of these elements, d of that.
+  WarpgroupHandler (*warpgroup_multiply)(MatrixElement a, MatrixElement b, MatrixElement d);
 };
 
 /// `aux` of a matrix product.

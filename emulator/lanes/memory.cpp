@@ -258,9 +258,10 @@ void cvta_from(Warp& w, const Instruction& i, LaneMask m) {
 
 void space_test(Warp& w, const Instruction& i, LaneMask m) {
   const auto window = static_cast<std::uint64_t>(i.imm);
+  const std::uint64_t bytes = i.aux != 0 ? i.aux : window_bytes;
   const LaneMask r =
       compare<std::uint64_t, std::uint64_t>(w, i, [=](std::uint64_t a, std::uint64_t) {
-        return window == 0 ? a < shared_window : a - window < window_bytes;
+        return window == 0 ? a < shared_window : a - window < bytes;
       });
   write_predicate(w, i.d[0], r, m);
 }

@@ -28,6 +28,8 @@ Handler video();
 Handler convert_tf32(FloatMode mode);
 Handler multiply(const MatrixMultiply& product);
 Handler matrix_move(MatrixMove kind, int count, bool transposed);
+Handler cluster_move(ClusterMove kind, int bits);
+WarpgroupHandler warpgroup_multiply(MatrixElement a, MatrixElement b, MatrixElement d);
 
 const HandlerTable& table();
 

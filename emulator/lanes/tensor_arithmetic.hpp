@@ -45,6 +45,13 @@ struct TensorSum {
   static constexpr int fraction = 25;
 };
 
+/// The same of a warpgroup's product: all that is taken to differ from `mma` stands here.
+template <class T>
+struct WarpgroupSum {
+  static constexpr int block = TensorSum<T>::block;
+  static constexpr int fraction = TensorSum<T>::fraction;
+};
+
 /// The exponent of a zero: below every other, so that it is never the largest.
 inline constexpr std::int32_t zero_exponent = -0x4000;
 
@@ -118,10 +125,10 @@ struct Columns {
 }
 
 /// sum[n] = c[n] + a[0] b[0][n] + ... of one block, exact but for what alignment drops.
-template <class T>
+template <class T, class Sum>
 [[gnu::always_inline]] inline void add_block(const Parts* a, const Columns* b, int count,
                                              const Columns& c, int c_fraction, double* sum) {
-  constexpr int fraction = TensorSum<T>::fraction;
+  constexpr int fraction = Sum::fraction;
   constexpr int up = fraction - 2 * TensorFormat<T>::fraction;
   Eight largest = c.exponent;
   for (int k = 0; k < count; ++k) {
@@ -137,7 +144,7 @@ template <class T>
     to += (cut ^ sign) - sign;
   };
   // An aligned term is below 2^27: eight and the accumulator fit in 32 bits.
-  static_assert(fraction <= 25 && TensorSum<T>::block <= 16);
+  static_assert(fraction <= 25 && Sum::block <= 16);
   Eight first{}, second{};
   add(c.significand, fraction - c_fraction, largest - c.exponent, first);
   for (int k = 0; k < count; ++k) {
@@ -151,14 +158,14 @@ template <class T>
 }
 
 /// Eight columns of a row of a * b + c, finite. C and D are float or F16.
-template <class T, class C, class D>
+template <class T, class C, class D, class Sum = TensorSum<T>>
 void multiply_row(const Parts* a, const Columns* b, int count, const Columns& c, std::uint32_t* d) {
-  constexpr int block = TensorSum<T>::block;
+  constexpr int block = Sum::block;
   Columns sum = c;
   int fraction = TensorFormat<C>::fraction;
   for (int k = 0; k < count; k += block) {
     alignas(64) double exact[side_by_side];
-    add_block<T>(a + k, b + k, count - k < block ? count - k : block, sum, fraction, exact);
+    add_block<T, Sum>(a + k, b + k, count - k < block ? count - k : block, sum, fraction, exact);
     const bool last = k + block >= count;
     for (int n = 0; n < side_by_side; ++n) {
       if (last && std::is_same_v<D, F16>) {

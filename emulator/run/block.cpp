@@ -10,6 +10,7 @@ namespace {
 std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp,
                             std::uint32_t lane, Special s) {
   const auto& block = grid.launch.block;
+  const auto& cluster = grid.launch.cluster;
   const std::uint32_t linear = warp * lane_count + lane;
   switch (s) {
     case Special::tid_x: return linear % block[0];
@@ -34,15 +35,28 @@ std::uint32_t special_value(const Grid& grid, const Cta& cta, std::uint32_t warp
     case Special::lanemask_le: return (2u << lane) - 1;
     case Special::lanemask_gt: return ~((2u << lane) - 1);
     case Special::lanemask_ge: return ~((1u << lane) - 1);
+    case Special::cluster_ctaid_x: return cta.id[0] % cluster[0];
+    case Special::cluster_ctaid_y: return cta.id[1] % cluster[1];
+    case Special::cluster_ctaid_z: return cta.id[2] % cluster[2];
+    case Special::cluster_nctaid_x: return cluster[0];
+    case Special::cluster_nctaid_y: return cluster[1];
+    case Special::cluster_nctaid_z: return cluster[2];
+    case Special::cluster_ctarank: return cta.rank;
+    case Special::cluster_nctarank: return cluster[0] * cluster[1] * cluster[2];
+    case Special::clusterid_x: return cta.id[0] / cluster[0];
+    case Special::clusterid_y: return cta.id[1] / cluster[1];
+    case Special::clusterid_z: return cta.id[2] / cluster[2];
+    case Special::nclusterid_x: return grid.launch.grid[0] / cluster[0];
+    case Special::nclusterid_y: return grid.launch.grid[1] / cluster[1];
+    case Special::nclusterid_z: return grid.launch.grid[2] / cluster[2];
+    case Special::explicit_cluster: return grid.launch.explicit_cluster ? all_lanes : 0;
     case Special::dynamic_smem_size: return grid.launch.dynamic_shared_bytes;
     case Special::total_smem_size: return static_cast<std::uint32_t>(grid.shared_bytes);
-    case Special::one32: return 1;
     case Special::workspace_low: return static_cast<std::uint32_t>(grid.workspace);
     case Special::workspace_high: return static_cast<std::uint32_t>(grid.workspace >> 32);
     case Special::gridid:
     case Special::stack_frame:
     case Special::stack_top:
-    case Special::zero32:
     case Special::zero64: return 0;
   }
   return 0;
@@ -127,7 +141,9 @@ void start_block(Grid& grid, Cta& cta) {
   cta.live_warps = grid.block_warps;
   cta.next_warp = 0;
   cta.uniform.clear();
+  cta.async.reset();
   if (cta.shared_shadow) cta.shared_shadow->forget(0, cta.shared.size());
+  start_warpgroups(grid, cta);
   start_order(grid, cta);
   for (WarpState& w : cta.warps) {
     std::copy(grid.defined_at_start.begin(), grid.defined_at_start.end(), w.defined);
@@ -135,6 +151,7 @@ void start_block(Grid& grid, Cta& cta) {
     const std::uint32_t threads =
         std::min(grid.block_threads - w.index * lane_count, std::uint32_t{lane_count});
     if (grid.kernel.top != 0) reset_stack(grid, cta, w);
+    w.cluster_arrived = w.cluster_passed = 0;
     start_warp(w, threads == lane_count ? all_lanes : (LaneMask{1} << threads) - 1);
   }
 }

@@ -125,7 +125,7 @@ bool release_awaited(WarpState& w) {
     return std::any_of(w.splits.begin(), w.splits.end(),
                        [&](const Split& s) { return s.wait == wait; });
   };
-  return waits(Wait::warp) && !waits(Wait::barrier) && release(w, 0);
+  return (waits(Wait::warp) || waits(Wait::warpgroup)) && !waits(Wait::barrier) && release(w, 0);
 }
 
 void separate(WarpState& w, LaneMask lanes) {

@@ -22,12 +22,14 @@ class Launcher {
   explicit Launcher(Grid& grid) : grid_(grid) {
     for (const std::uint32_t n : grid.launch.grid) total_ *= n;
     const auto sms = static_cast<std::uint64_t>(std::max(1, grid.machine.sm_count));
+    for (const std::uint32_t n : grid.launch.cluster) cluster_size_ *= n;
     most_resident_ = grid.launch.cooperative ? total_ : std::min({total_, sms, fitting(grid)});
+    most_resident_ = std::max(most_resident_, std::min(total_, cluster_size_));
   }
 
   void run() {
     while (!grid_.stopped && (!resident_.empty() || next_ < total_)) {
-      while (resident_.size() < wanted_ && next_ < total_) admit();
+      while (resident_.size() < wanted_ && next_ < total_) admit_cluster();
       if (!round()) return;
     }
   }
@@ -46,26 +48,39 @@ class Launcher {
     order();
     bool progress = false;
     bool asleep = false;
+    Cta* stuck = nullptr;
     for (std::size_t k = 0; k < resident_.size() && !grid_.stopped; ++k) {
       Cta& cta = *resident_[k];
       const BlockState state = turn(cta);
       if (grid_.stopped) return false;
       if (over_budget()) return false;
-      if (state == BlockState::stuck) return deadlock(cta);
+      if (state == BlockState::stuck) {
+        stuck = &cta;
+        if (cta.cluster == nullptr) return deadlock(cta);
+        continue;
+      }
       progress = progress || state != BlockState::asleep;
       asleep = asleep || state == BlockState::asleep;
       if (state == BlockState::finished) {
-        free_.push_back(std::move(owned_[cta.slot]));
+        if (cta.async) end_transfers(grid_, cta);
+        retire(cta);
         resident_[k] = nullptr;
       }
     }
+    // Another block of the cluster may have let it go on, unless none has gone on.
+    if (stuck != nullptr && !progress && !asleep) {
+      if (!patient_) return deadlock(*stuck);
+      patient_ = false;
+      return true;
+    }
+    patient_ = true;
     const bool someone_finished =
         std::find(resident_.begin(), resident_.end(), nullptr) != resident_.end();
     resident_.erase(std::remove(resident_.begin(), resident_.end(), nullptr), resident_.end());
     // Blocks that do not finish within a turn may be waiting for others to start.
     if (!someone_finished) wanted_ = std::min<std::uint64_t>(most_resident_, resident_.size() + 1);
-    if (!progress && asleep && resident_.size() == std::min(most_resident_, total_)) skip_sleep();
-    if (!progress && asleep && next_ == total_) skip_sleep();
+    const bool full = next_ == total_ || resident_.size() >= most_resident_;
+    if (!progress && asleep && full) skip_sleep();
     return true;
   }
 
@@ -81,7 +96,9 @@ class Launcher {
   bool deadlock(Cta& cta) {
     add_finding(grid_,
                 text("deadlock: no warp of block (", cta.id[0], ", ", cta.id[1], ", ", cta.id[2],
-                     ") can go on\n", standing(grid_, {&cta})),
+                     ") can go on\n",
+                     standing(grid_, cta.cluster != nullptr ? cta.cluster->blocks
+                                                            : std::vector<Cta*>{&cta})),
                 Outcome::launch_timeout, Severity::fatal);
     return false;
   }
@@ -114,16 +131,54 @@ class Launcher {
 
   void skip_sleep() {
     std::uint64_t wake = ~std::uint64_t{0};
+    Cta* in_vain = nullptr;
     for (Cta* c : resident_) {
       for (const WarpState& w : c->warps) {
-        for (const Split& s : w.splits)
-          if (s.wait == Wait::sleep) wake = std::min(wake, s.wake);
+        for (const Split& s : w.splits) {
+          if (wake_time(s) >= wake) continue;
+          wake = wake_time(s);
+          in_vain = s.wait == Wait::mbarrier ? c : nullptr;
+        }
       }
+    }
+    constexpr int most_vain_waits = 64;
+    if (in_vain != nullptr && ++grid_.vain_waits > most_vain_waits) {
+      deadlock(*in_vain);
+      return;
     }
     if (wake != ~std::uint64_t{0} && wake > grid_.now()) grid_.skipped_time += wake - grid_.now();
   }
 
-  void admit() {
+  static std::uint64_t wake_time(const Split& s) {
+    if (s.wait == Wait::sleep) return s.wake;
+    return s.wait == Wait::mbarrier ? s.deadline : ~std::uint64_t{0};
+  }
+
+  void admit_cluster() {
+    const auto& grid = grid_.launch.grid;
+    const auto& size = grid_.launch.cluster;
+    Cluster* cluster = nullptr;
+    if (cluster_size_ > 1 || grid_.kernel.has_cluster_barrier) {
+      cluster = clusters_.emplace_back(std::make_unique<Cluster>()).get();
+      cluster->running = static_cast<std::uint32_t>(cluster_size_);
+      cluster->accesses.resize(cluster_size_);
+    }
+    std::uint64_t n = next_ / cluster_size_;
+    std::array<std::uint32_t, 3> first{};
+    for (std::size_t d = 0; d < 3; ++d) {
+      const std::uint32_t clusters = grid[d] / size[d];
+      first[d] = static_cast<std::uint32_t>(n % clusters) * size[d];
+      n /= clusters;
+    }
+    for (std::uint32_t rank = 0; rank < cluster_size_; ++rank) {
+      admit({first[0] + rank % size[0], first[1] + rank / size[0] % size[1],
+             first[2] + rank / size[0] / size[1]},
+            rank, cluster);
+    }
+    next_ += cluster_size_;
+  }
+
+  void admit(const std::array<std::uint32_t, 3>& id, std::uint32_t rank, Cluster* cluster) {
     std::unique_ptr<Cta> cta;
     if (!free_.empty()) {
       cta = std::move(free_.back());
@@ -134,20 +189,33 @@ class Launcher {
       owned_.emplace_back();
       allocate_block(grid_, *cta);
     }
-    const auto& g = grid_.launch.grid;
-    const std::uint64_t n = next_++;
-    cta->id = {static_cast<std::uint32_t>(n % g[0]), static_cast<std::uint32_t>(n / g[0] % g[1]),
-               static_cast<std::uint32_t>(n / g[0] / g[1])};
+    cta->id = id;
+    cta->rank = rank;
+    cta->cluster = cluster;
+    if (cluster != nullptr) cluster->blocks.push_back(cta.get());
     start_block(grid_, *cta);
     resident_.push_back(cta.get());
     owned_[cta->slot] = std::move(cta);
+  }
+
+  /// The block has exited. Its memory is another's to access while blocks of its cluster run.
+  void retire(Cta& cta) {
+    Cluster* cluster = cta.cluster;
+    if (cluster == nullptr) {
+      free_.push_back(std::move(owned_[cta.slot]));
+      return;
+    }
+    if (grid_.checked) check_remote_accesses(grid_, cta);
+    if (--cluster->running != 0) return;
+    for (Cta* block : cluster->blocks) free_.push_back(std::move(owned_[block->slot]));
+    std::erase_if(clusters_, [&](const auto& c) { return c.get() == cluster; });
   }
 
   /// True where the warp has a ready split; wakes those whose time has come.
   bool ready(WarpState& w) {
     bool any = false;
     for (Split& s : w.splits) {
-      if (s.wait == Wait::sleep && s.wake <= grid_.now()) s.wait = Wait::none;
+      if (wake_time(s) <= grid_.now()) s.wait = Wait::none;
       any = any || s.wait == Wait::none;
     }
     return any;
@@ -156,6 +224,11 @@ class Launcher {
   static bool sleeping(const WarpState& w) {
     return std::any_of(w.splits.begin(), w.splits.end(),
                        [](const Split& s) { return s.wait == Wait::sleep; });
+  }
+
+  static bool at_mbarrier(const WarpState& w) {
+    return std::any_of(w.splits.begin(), w.splits.end(),
+                       [](const Split& s) { return s.wait == Wait::mbarrier; });
   }
 
   std::size_t pick(const Cta& cta, std::size_t step) {
@@ -177,10 +250,13 @@ class Launcher {
   BlockState turn(Cta& cta) {
     const std::uint64_t end =
         std::min(grid_.executed + block_turn, grid_.options.instruction_budget);
+    bool has_run = false;
     for (;;) {
       if (grid_.options.schedule == Schedule::random) {
         pass_offset_ = grid_.random() % cta.warps.size();
         pass_reversed_ = (grid_.random() & 1) != 0;
+        if (cta.async && (grid_.random() & 3) == 0) advance_transfers(grid_, cta);
+        if (grid_.stopped) return BlockState::running;
       }
       bool ran = false, alive = false, asleep = false;
       for (std::size_t step = 0; step < cta.warps.size(); ++step) {
@@ -199,13 +275,25 @@ class Launcher {
         if (grid_.executed >= end) {
           if (grid_.options.schedule != Schedule::random)
             cta.next_warp = (cta.next_warp + step + 1) % cta.warps.size();
+          // Whoever spins, here or in another block, may be waiting for what copies bring.
+          if (cta.async) finish_transfers(grid_, cta);
           return still_alive(cta) ? BlockState::running : BlockState::finished;
         }
       }
       if (!alive) return BlockState::finished;
+      has_run = has_run || ran;
       if (ran) continue;
+      if (cta.async && advance_transfers(grid_, cta)) {
+        if (grid_.stopped) return BlockState::running;
+        continue;
+      }
       if (asleep) return BlockState::asleep;
       if (std::any_of(cta.warps.begin(), cta.warps.end(), release_awaited)) continue;
+      const bool waits = std::any_of(cta.warps.begin(), cta.warps.end(), at_mbarrier);
+      if (waits) return has_run ? BlockState::running : BlockState::asleep;
+      if (cta.cluster != nullptr && (patient_ || has_run))
+        return has_run ? BlockState::running : BlockState::stuck;
+      if (report_stuck_warpgroup(grid_, cta)) return BlockState::running;
       if (!resolve(cta)) return grid_.stopped ? BlockState::running : BlockState::stuck;
     }
   }
@@ -226,6 +314,9 @@ class Launcher {
 
   Grid& grid_;
   std::uint64_t total_ = 1, next_ = 0, most_resident_ = 1, wanted_ = 1;
+  std::uint64_t cluster_size_ = 1;
+  std::vector<std::unique_ptr<Cluster>> clusters_;
+  bool patient_ = true;  ///< with blocks that can go on only by what others of their cluster do
   std::vector<std::unique_ptr<Cta>> owned_;  ///< by slot
   std::vector<std::unique_ptr<Cta>> free_;
   std::vector<Cta*> resident_;
@@ -282,6 +373,10 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   for (const std::uint32_t n : launch.block) threads *= n;
   for (const std::uint32_t n : launch.grid) blocks *= n;
   if (blocks == 0) return failed;
+  for (std::size_t d = 0; d < 3; ++d) {
+    if (launch.cluster[d] == 0 || launch.grid[d] % launch.cluster[d] != 0)
+      return refuse("the grid is not made of whole clusters");
+  }
   if (threads == 0 || threads > 1024) return refuse(text("a block of ", threads, " threads"));
 
   Grid grid(module, *kernel, launch, memory, machine, options);

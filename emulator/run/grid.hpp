@@ -13,9 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "emulator/async/block.hpp"
 #include "emulator/decode/module.hpp"
 #include "emulator/execute.hpp"
+#include "emulator/run/cluster.hpp"
 #include "emulator/run/warp.hpp"
+#include "emulator/run/warpgroup.hpp"
 #include "emulator/watch/async.hpp"
 #include "emulator/watch/order.hpp"
 #include "emulator/watch/shadow.hpp"
@@ -26,10 +29,13 @@ inline constexpr std::uint32_t nowhere = static_cast<std::uint32_t>(no_pc);
 
 /// What lanes wait for.
 enum class Wait : std::uint8_t {
-  none,     ///< ready to run
-  warp,     ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
-  barrier,  ///< a barrier of the block
-  sleep,    ///< until `wake`
+  none,       ///< ready to run
+  warp,       ///< a warp_sync or warp_barrier instruction whose other lanes are elsewhere
+  warpgroup,  ///< the other warps of its warpgroup
+  barrier,    ///< a barrier of the block
+  cluster,    ///< the barrier of the cluster
+  sleep,      ///< until `wake`
+  mbarrier,   ///< a phase of a barrier in shared memory, or until `deadline`
 };
 
 /// Lanes of a warp that run together.
@@ -38,8 +44,10 @@ struct Split {
   LaneMask mask = 0;
   std::uint32_t meeting = 0;  ///< index into WarpState::meetings
   Wait wait = Wait::none;
-  std::uint32_t barrier = 0;  ///< which, for Wait::barrier
+  std::uint32_t barrier = 0;  ///< which, for Wait::barrier; for Wait::mbarrier its offset
   std::uint64_t wake = 0;
+  std::uint64_t deadline = 0;  ///< of a wait for an mbarrier; 0: none has begun
+  bool tried = false;          ///< such a wait has returned in vain
 };
 
 /// A place where separated lanes wait for one another: the post-dominator of a branch. The first
@@ -79,6 +87,8 @@ struct WarpState : Warp {
   std::map<std::uint32_t, std::uint32_t> notes_passed;  ///< by pc, for uniformity notes
   WarpOrder order;
   CopyQueue copies;
+  LaneMask cluster_arrived = 0;  ///< at the cluster's barrier, which is not complete yet
+  LaneMask cluster_passed = 0;   ///< lanes that have arrived, and may go on when they wait
   std::array<UndefinedOrigin, lane_count> undefined{};  ///< by lane
 
   // Of kernels with calls: local memory that outgrew the block's, and the calls under way.
@@ -112,9 +122,12 @@ using UniformValues =
 
 struct Cta {
   std::array<std::uint32_t, 3> id{0, 0, 0};
-  std::uint32_t slot = 0;  ///< of the resident blocks: what %smid shows
+  std::uint32_t slot = 0;      ///< of the resident blocks: what %smid shows
+  Cluster* cluster = nullptr;  ///< null: the block is a cluster of its own
+  std::uint32_t rank = 0;      ///< in the cluster
   std::vector<WarpState> warps;
   std::array<Barrier, 16> barriers;
+  Warpgroups warpgroups;  ///< of kernels with instructions of theirs
   std::uint32_t live_warps = 0;
   std::size_t next_warp = 0;  ///< where the round goes on
   UniformValues uniform;      ///< of sets within the block
@@ -129,6 +142,8 @@ struct Cta {
   std::vector<std::byte> shared, local;
   std::vector<std::uint8_t> shared_written, local_written;
   std::unique_ptr<Shadow> shared_shadow;
+
+  std::unique_ptr<AsyncBlock> async;  ///< null until the block uses what it holds
 };
 
 struct Grid {
@@ -161,12 +176,17 @@ struct Grid {
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;
   int findings = 0;
-  DeviceAddress workspace = 0;                                       ///< of a cooperative launch
-  std::uint64_t heap_bytes = 0;                                      ///< that kernels allocated
-  UniformValues uniform;                                             ///< of the grid
-  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_races;  ///< by the pcs
-  std::uint32_t launch_number = 0;                                   ///< in the memory's history
-  Releases releases;                                                 ///< at global addresses
+  DeviceAddress workspace = 0;                                         ///< of a cooperative launch
+  std::uint64_t heap_bytes = 0;                                        ///< that kernels allocated
+  UniformValues uniform;                                               ///< of the grid
+  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_races;    ///< by the pcs
+  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_proxies;  ///< likewise
+  std::uint32_t launch_number = 0;                                     ///< in the memory's history
+  Releases releases;                                                   ///< at global addresses
+  std::uint32_t barrier_agents = 0;                                    ///< mbarriers initialised
+  /// How often a wait for an mbarrier has timed out with nothing else to run, since the last
+  /// operation on one.
+  int vain_waits = 0;
 
   std::uint64_t now() const { return 1'000'000'000 + executed + skipped_time; }
 };
@@ -183,6 +203,8 @@ enum class Severity : std::uint8_t {
 std::string where(const Grid& grid, std::uint32_t pc);
 /// "block (0, 0, 0) thread (33, 0, 0), warp 1 lane 1"
 std::string who(const Grid& grid, const Warp& warp, int lane);
+/// The place in the grid of the block of that linear number.
+std::array<std::uint32_t, 3> block_of_linear(const Grid& grid, std::uint32_t linear);
 /// "0 bytes into 'tile'", or into which allocation, for an address of global or shared memory.
 std::string surroundings(const Grid& grid, bool global, std::uint64_t address);
 /// Adds a paragraph to the report; stops the grid where that is due.

@@ -83,7 +83,8 @@ class Runner {
   template <bool checked>
   void run_split(std::uint64_t end) {
     const Instruction* const code = grid_.kernel.code.data();
-    const bool observed = grid_.counts != nullptr || grid_.launch.watch != nullptr;
+    const bool observed = grid_.counts != nullptr || grid_.launch.watch != nullptr ||
+                          (checked && !grid_.kernel.names_fragment.empty());
     std::uint64_t executed = grid_.executed;
     Split* s = &w_.splits[w_.current];
     std::uint32_t pc = s->pc;
@@ -172,6 +173,8 @@ class Runner {
       case Kind::warp_sync:
       case Kind::warp_barrier: return synchronise_warp(grid_, w_, i, m);
       case Kind::barrier: return arrive(grid_, cta_, w_, i, m);
+      case Kind::warpgroup: return arrive_at_warpgroup(grid_, cta_, w_, i, m);
+      case Kind::cluster_barrier: return run_cluster_barrier(grid_, cta_, w_, i, m);
       case Kind::exit:
         if (m == 0) {
           ++s.pc;
@@ -180,6 +183,7 @@ class Runner {
         leave(w_, m, s.pc + 1);
         recheck_warp_waits(grid_, w_);
         recheck_barriers(grid_, cta_);
+        if (cta_.cluster != nullptr) recheck_cluster(grid_, cta_);
         return;
       case Kind::trap:
         if (m == 0) {
@@ -193,6 +197,7 @@ class Runner {
         w_.stop = true;
         return;
       case Kind::sleep: return sleep<checked>(i, m);
+      case Kind::mbarrier_wait: return wait_at_mbarrier(grid_, w_, i, m);
       case Kind::uniform:
         ++s.pc;
         if (checked) check_uniform(grid_, cta_, w_, i, m);

@@ -6,6 +6,7 @@
 #include "emulator/lanes/handlers.hpp"
 #include "emulator/run/grid.hpp"
 #include "emulator/text.hpp"
+#include "emulator/watch/product.hpp"
 
 namespace ptxmill::emu {
 namespace {
@@ -84,6 +85,11 @@ void watch(Grid& grid, Warp& w, std::uint32_t pc, LaneMask active, const Address
 
 void observe(Grid& grid, Warp& w, std::uint32_t pc, LaneMask mask, LaneMask active) {
   const Instruction& i = grid.kernel.code[pc];
+  if (grid.checked && !grid.kernel.names_fragment.empty() && grid.kernel.names_fragment[pc] &&
+      active != 0) {
+    watch_fragments(grid, w, pc);
+    if (w.stop) return;
+  }
   const InstructionTraits traits = grid.kernel.traits[pc];
   InstructionCounts* const counts = grid.counts ? &grid.counts->at[pc] : nullptr;
   if (counts != nullptr) {

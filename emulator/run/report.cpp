@@ -106,6 +106,12 @@ std::string describe(const Grid& grid, const Instruction& i, Fault fault, std::u
       return access("parameter",
                     text("the entry has ", grid.kernel.info.param_bytes, " bytes of parameters"));
     case Fault::generic_bounds: return access("generic", generic_surroundings(grid, address));
+    case Fault::cluster_rank:
+      return text("an address of shared memory, 0x", hex(address),
+                  ", that leads to no block of the ", "cluster");
+    case Fault::cluster_exited:
+      return text("access to the shared memory of another block, at 0x", hex(address),
+                  ", after that block has exited");
     case Fault::misaligned:
       return text("misaligned: ", size, " bytes at ", alignment_note(i, address, size));
     case Fault::read_only: return text("store to read-only memory at 0x", hex(address));
@@ -136,6 +142,7 @@ Outcome outcome_of(Fault fault) {
     case Fault::local_bounds:
     case Fault::param_bounds:
     case Fault::generic_bounds:
+    case Fault::cluster_rank:
     case Fault::read_only: return Outcome::illegal_address;
     default: return Outcome::launch_failed;
   }
@@ -164,7 +171,15 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
       return text("waits for lanes 0x", hex(masks[std::countr_zero(s.mask)] & w.alive & ~s.mask, 8),
                   " of its warp");
     }
+    case Wait::warpgroup: return waiting_for_warpgroup(grid, *w.cta, grid.kernel.code[s.pc]);
+    case Wait::cluster: return "waits at the barrier of its cluster";
     case Wait::sleep: return "sleeps";
+    case Wait::mbarrier: {
+      if (!w.cta->async) return "waits at an mbarrier";
+      const auto found = w.cta->async->barriers.find(s.barrier);
+      if (found == w.cta->async->barriers.end()) return "waits at several mbarriers";
+      return text("waits at ", describe(s.barrier, found->second));
+    }
     case Wait::none: return "runs";
   }
   return {};
@@ -172,6 +187,21 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
 
 std::string triple(const std::array<std::uint32_t, 3>& v) {
   return text("(", v[0], ", ", v[1], ", ", v[2], ")");
+}
+
+/// The barriers in shared memory whose phase has begun, of the first block that has any.
+std::string barriers_in_use(const std::vector<Cta*>& blocks) {
+  constexpr std::size_t most_lines = 16;
+  std::string out;
+  for (const Cta* cta : blocks) {
+    if (!cta->async || !out.empty()) continue;
+    std::size_t lines = 0;
+    for (const auto& [offset, barrier] : cta->async->barriers) {
+      if (barrier.counts.is_fresh() || ++lines > most_lines) continue;
+      out += text("  block ", triple(cta->id), ": ", describe(offset, barrier), "\n");
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -188,6 +218,11 @@ std::string who(const Grid& grid, const Warp& warp, int lane) {
   const std::uint32_t linear = warp.index * lane_count + static_cast<std::uint32_t>(lane);
   return text("block ", triple(warp.cta->id), " thread ", triple(thread_of(grid, linear)),
               " (warp ", warp.index, " lane ", lane, ")");
+}
+
+std::array<std::uint32_t, 3> block_of_linear(const Grid& grid, std::uint32_t linear) {
+  const auto& g = grid.launch.grid;
+  return {linear % g[0], linear / g[0] % g[1], linear / g[0] / g[1]};
 }
 
 std::string surroundings(const Grid& grid, bool global, std::uint64_t address) {
@@ -258,7 +293,7 @@ std::string standing(const Grid& grid, const std::vector<Cta*>& blocks) {
       }
     }
   }
-  std::string out;
+  std::string out = barriers_in_use(blocks);
   std::size_t lines = 0;
   for (const auto& [place, who_is_there] : places) {
     if (++lines > most_lines) return out + "  ...\n";

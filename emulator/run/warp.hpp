@@ -18,6 +18,13 @@ inline constexpr std::uint64_t local_window = 0x0200'0000'0000'0000;
 inline constexpr std::uint64_t param_window = 0x0300'0000'0000'0000;
 inline constexpr std::uint64_t window_bytes = 0x0001'0000'0000'0000;
 
+/// An address of the shared memory of a cluster has 1 more than the rank of a block of it from this
+/// bit on, or 0 for the block that runs; below stands the offset into that block's memory.
+inline constexpr int cluster_rank_shift = 24;
+inline constexpr std::uint32_t max_cluster_blocks = 16;
+
+struct Cta;
+
 /// Bytes that a warp may touch as one stretch, with a flag a byte for "was written".
 struct Region {
   std::byte* bytes = nullptr;
@@ -25,6 +32,7 @@ struct Region {
   std::uint64_t base = 0;  ///< the address of bytes[0]
   std::uint64_t size = 0;
   Shadow* shadow = nullptr;  ///< null: not watched for races
+  Cta* owner = nullptr;      ///< another block, whose shared memory it is
 };
 
 /// How the offsets of a full warp lie: all equal, or one access behind the other.
@@ -38,12 +46,12 @@ struct Target {
   Shadow* shadow = nullptr;
   std::uint64_t base = 0;  ///< the address of bytes[0]
   bool global = false;     ///< visible to the host: what is stored there must be defined
+  Cta* owner = nullptr;    ///< another block, whose shared memory it is
   Pattern pattern = Pattern::scattered;
   alignas(64) std::uint64_t offset[lane_count];
 };
 
 struct Grid;  // a launch in progress
-struct Cta;
 
 inline constexpr int allocation_hints = 8;
 
@@ -79,6 +87,8 @@ enum class Fault : std::uint8_t {
   local_bounds,
   param_bounds,
   generic_bounds,
+  cluster_rank,    ///< the address names no block of the cluster
+  cluster_exited,  ///< the address leads to a block that has exited
   misaligned,
   read_only,
   incomplete_warp,
@@ -102,6 +112,14 @@ void note_undefined(Warp& warp, const Instruction& instruction, LaneMask lanes,
 
 /// Sets `region` to the allocation that holds the byte at `address`. False where none does.
 bool locate_global(Warp& warp, std::uint64_t address, Region& region);
+
+/// The rank of the warp's block in its cluster.
+std::uint32_t own_cluster_rank(const Warp& warp);
+
+/// Resolves an address of the shared memory of the warp's cluster: sets `region` to the memory of
+/// the block that it leads to, whose addresses begin where that block's do. What is wrong where it
+/// leads nowhere.
+Fault locate_shared(Warp& warp, std::uint64_t address, Region& region);
 
 /// Watches an access of `bytes` a lane, before it is done: who else accesses that memory, and what
 /// orders the two. `access` is the instruction's AccessBits.

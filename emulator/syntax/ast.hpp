@@ -123,6 +123,8 @@ struct Function {
   std::array<std::uint64_t, 3> max_threads{0, 0, 0};  ///< .maxntid or .reqntid; 0: not given
   bool exact_threads = false;                         ///< .reqntid
   std::uint64_t max_registers = 0;
+  std::uint64_t min_blocks = 0;                   ///< .minnctapersm; 0: not given
+  std::array<std::uint64_t, 3> cluster{0, 0, 0};  ///< .reqnctapercluster; 0: not given
   std::vector<Statement> body;
 };
 

@@ -161,14 +161,18 @@ class ModuleParser {
       f.max_registers = bounded_size(1024);
       return true;
     }
-    if (at_word(in_, {".minnctapersm", ".maxnctapersm", ".maxclusterrank"})) {
+    if (in_.accept(".minnctapersm")) {
+      f.min_blocks = bounded_size(1 << 20);
+      return true;
+    }
+    if (at_word(in_, {".maxnctapersm", ".maxclusterrank"})) {
       in_.next();
       bounded_size(1 << 20);
       return true;
     }
     if (in_.accept(".reqnctapercluster")) {
-      bounded_size(64);
-      while (in_.accept(",")) bounded_size(64);
+      f.cluster = {bounded_size(64), 1, 1};
+      for (std::size_t i = 1; i < 3 && in_.accept(","); ++i) f.cluster[i] = bounded_size(64);
       return true;
     }
     if (in_.accept(".noreturn") || in_.accept(".explicitcluster")) return true;

@@ -19,7 +19,12 @@ bool has_swapped(WarpState& w, const Instruction& i, int lane) {
 void watch_access(Warp& warp, const Instruction& i, std::uint32_t access, LaneMask lanes,
                   const Target& t, int bytes) {
   auto& w = static_cast<WarpState&>(warp);
-  watch_access(w, i, access, lanes, t, bytes, current_segment(*w.grid, w));
+  const std::uint32_t segment = current_segment(*w.grid, w);
+  watch_access(w, i, access, lanes, t, bytes, segment);
+  if (t.owner != nullptr) {
+    const auto pc = static_cast<std::uint32_t>(&i - w.grid->kernel.code.data());
+    note_remote_access(w, *t.owner, segment, pc, lanes);
+  }
   if (scope_in(access) == Scope::weak) {
     w.order.plain = true;
   } else if ((access & (AccessBits::reads | AccessBits::writes)) !=
@@ -31,11 +36,13 @@ void watch_access(Warp& warp, const Instruction& i, std::uint32_t access, LaneMa
 void watch_order(Warp& warp, const Instruction& i, LaneMask lanes, const Target& t) {
   auto& w = static_cast<WarpState&>(warp);
   const Scope scope = scope_in(i.aux);
-  Releases& releases = t.global ? w.grid->releases : w.cta->releases;
+  Releases& releases = t.global             ? w.grid->releases
+                       : t.owner != nullptr ? t.owner->releases
+                                            : w.cta->releases;
   const bool reads = (i.aux & AccessBits::reads) != 0;
   for (LaneMask left = lanes; left != 0; left &= left - 1) {
     const int lane = std::countr_zero(left);
-    const std::uint64_t address = t.base + t.offset[lane];
+    const std::uint64_t address = (t.global ? t.base : 0) + t.offset[lane];
     if (reads) order_read(w, lane, releases, address, scope, (i.aux & AccessBits::acquires) != 0);
     if ((i.aux & AccessBits::writes) == 0) continue;
     if ((i.aux & AccessBits::compares) != 0 && !has_swapped(w, i, lane)) continue;

@@ -34,14 +34,21 @@ void raise(std::vector<Time>& to, const std::vector<Time>& from) {
   for (std::size_t k = 0; k < from.size(); ++k) to[k] = std::max(to[k], from[k]);
 }
 
-/// All that the lane knows, itself included.
-ClockPtr gathered(const WarpState& w, int lane) {
+/// What all lanes of the warp know of their block, beside one another.
+std::shared_ptr<Clock> gathered_together(const WarpState& w) {
   const CtaOrder& cta = w.cta->order;
   auto c = std::make_shared<Clock>();
   c->add({cta.linear}, cta.all);
   for (std::size_t k = 0; k < w.order.known.size(); ++k)
     if (w.order.known[k] > cta.all)
       c->add({cta.linear, static_cast<std::uint16_t>(k)}, w.order.known[k]);
+  return c;
+}
+
+/// All that the lane knows, itself included.
+ClockPtr gathered(const WarpState& w, int lane) {
+  const CtaOrder& cta = w.cta->order;
+  const std::shared_ptr<Clock> c = gathered_together(w);
   c->add({cta.linear, index16(w)}, w.order.converged);
   c->add({cta.linear, index16(w), static_cast<std::uint16_t>(lane)}, w.order.time);
   if (w.order.lanes) {
@@ -53,7 +60,9 @@ ClockPtr gathered(const WarpState& w, int lane) {
   return c;
 }
 
-/// The same, remembered while nothing changes: lanes that spin publish it again and again.
+}  // namespace
+
+// Remembered while nothing changes: lanes that spin publish it again and again.
 ClockPtr knowledge(WarpState& w, int lane) {
   const auto k = static_cast<std::size_t>(lane);
   LaneOrder& l = lanes_of(w);
@@ -65,7 +74,37 @@ ClockPtr knowledge(WarpState& w, int lane) {
   return l.published[k];
 }
 
-}  // namespace
+void order_acquisition(WarpState& w, LaneMask lanes, const ClockPtr& clock) {
+  if (!clock) return;
+  LaneOrder& l = lanes_of(w);
+  ClockPtr before, after;  // lanes that knew the same before know the same afterwards
+  bool learned = false;
+  for (LaneMask left = lanes; left != 0; left &= left - 1) {
+    ClockPtr& mine = l.learned[static_cast<std::size_t>(std::countr_zero(left))];
+    if (!after || mine != before) {
+      before = mine;
+      after = joined(mine, clock);
+    }
+    learned = learned || after != mine;
+    mine = after;
+  }
+  if (learned) end_segment(w);
+}
+
+ClockPtr order_publication(WarpState& w, LaneMask lanes) {
+  ClockPtr all;
+  if (lanes == w.alive) {
+    const CtaOrder& cta = w.cta->order;
+    const std::shared_ptr<Clock> c = gathered_together(w);
+    c->add({cta.linear, index16(w)}, w.order.time);
+    all = joined(c, learned_by(w));
+  } else {
+    for (LaneMask left = lanes; left != 0; left &= left - 1)
+      all = joined(all, knowledge(w, std::countr_zero(left)));
+  }
+  end_segment(w);
+  return all;
+}
 
 void start_order(Grid& grid, Cta& cta) {
   const auto& g = grid.launch.grid;
@@ -79,6 +118,8 @@ void start_order(Grid& grid, Cta& cta) {
   }
   for (Barrier& b : cta.barriers) b.order = {};
 }
+
+std::size_t known_agents(const Cta& cta) { return cta.warps.size() + cta.warpgroups.groups.size(); }
 
 std::uint32_t current_segment(Grid& grid, WarpState& w) {
   if (w.order.segment == 0) {
@@ -130,23 +171,31 @@ Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment) {
   return relation;
 }
 
-bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other) {
-  const Segment& s = grid.memory.history[segment];
-  if (has_lane(s.pending, other)) return false;
+bool knows(const WarpState& w, int lane, std::uint32_t cta, std::uint16_t warp, int other,
+           Time time) {
   const auto l = static_cast<std::size_t>(lane);
   const auto o = static_cast<std::size_t>(other);
-  const bool same_warp = s.cta == w.cta->order.linear && s.warp == w.index;
+  const bool same_warp = cta == w.cta->order.linear && warp == w.index;
   if (same_warp && lane == other) return true;
-  const CtaOrder& cta = w.cta->order;
-  if (s.cta == cta.linear) {
-    if (s.time <= cta.all) return true;
-    if (s.warp < w.order.known.size() && s.time <= w.order.known[s.warp]) return true;
-    if (same_warp && s.time <= w.order.converged) return true;
+  if (cta == w.cta->order.linear) {
+    if (time <= w.cta->order.all) return true;
+    if (warp < w.order.known.size() && time <= w.order.known[warp]) return true;
+    if (same_warp && time <= w.order.converged) return true;
   }
   if (!w.order.lanes) return false;
-  if (same_warp && s.time <= w.order.lanes->met[l][o]) return true;
+  if (same_warp && time <= w.order.lanes->met[l][o]) return true;
   const ClockPtr& learned = w.order.lanes->learned[l];
-  return learned && learned->knows(s.cta, s.warp, static_cast<std::uint16_t>(other), s.time);
+  return learned && learned->knows(cta, warp, static_cast<std::uint16_t>(other), time);
+}
+
+bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other) {
+  const Segment& s = grid.memory.history[segment];
+  if (s.agent != 0 && w.order.lanes) {
+    const ClockPtr& learned = w.order.lanes->learned[static_cast<std::size_t>(lane)];
+    if (learned && learned->has(barrier_agent(s.agent), s.agent_time)) return true;
+  }
+  if (has_lane(s.pending, other)) return false;
+  return knows(w, lane, s.cta, s.warp, other, s.time);
 }
 
 void order_lanes(WarpState& w, LaneMask lanes) {
@@ -177,7 +226,7 @@ void order_lanes(WarpState& w, LaneMask lanes) {
 }
 
 void order_arrival(WarpState& w, BarrierOrder& b, bool waits) {
-  b.known.resize(w.cta->warps.size());
+  b.known.resize(known_agents(*w.cta));
   raise(b.known, w.order.known);
   b.known[w.index] = w.order.time;
   b.learned = joined(b.learned, learned_by(w));
@@ -195,7 +244,7 @@ void order_release(Cta& cta, BarrierOrder& b, const std::vector<bool>& waited) {
     if (everyone) {
       w.order.known.clear();
     } else {
-      w.order.known.resize(cta.warps.size());
+      w.order.known.resize(known_agents(cta));
       raise(w.order.known, b.known);
     }
     w.order.converged = w.order.time;

@@ -93,6 +93,9 @@ struct Released {
 using Releases = std::unordered_map<std::uint64_t, Released>;
 
 void start_order(Grid& grid, Cta& cta);
+/// How many agents of a block have times of their own: its warps, and what warpgroups have in
+/// flight.
+std::size_t known_agents(const Cta& cta);
 /// The stamp's segment of what the warp does now.
 std::uint32_t current_segment(Grid& grid, WarpState& w);
 /// The same for some of its lanes together.
@@ -103,6 +106,16 @@ void end_segment(WarpState& w);
 Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment);
 /// Whether lane `lane` of the warp knows what `other` of the segment did.
 bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other);
+
+/// Whether lane `lane` of the warp knows what a thread of block `cta` did up to `time`.
+bool knows(const WarpState& w, int lane, std::uint32_t cta, std::uint16_t warp, int other,
+           Time time);
+/// All that the lane knows now, itself included: what it releases.
+ClockPtr knowledge(WarpState& w, int lane);
+/// The lanes acquire what a clock says.
+void order_acquisition(WarpState& w, LaneMask lanes, const ClockPtr& clock);
+/// All that the lanes know, themselves included; what the warp does from now on is not of it.
+ClockPtr order_publication(WarpState& w, LaneMask lanes);
 
 /// Lanes of a warp have met at bar.warp.sync.
 void order_lanes(WarpState& w, LaneMask lanes);

@@ -44,28 +44,52 @@ bool same_value(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t a
 std::string thread_name(const Grid& grid, const Segment& s, int lane) {
   const auto& g = grid.launch.grid;
   const auto& b = grid.launch.block;
+  const std::string block =
+      text("block (", s.cta % g[0], ", ", s.cta / g[0] % g[1], ", ", s.cta / g[0] / g[1], ")");
+  if (s.warp >= grid.block_warps) return text(block, " warpgroup ", s.warp - grid.block_warps);
   const std::uint32_t thread =
       s.warp * std::uint32_t{lane_count} + static_cast<std::uint32_t>(lane);
-  return text("block (", s.cta % g[0], ", ", s.cta / g[0] % g[1], ", ", s.cta / g[0] / g[1],
-              ") thread (", thread % b[0], ", ", thread / b[0] % b[1], ", ", thread / b[0] / b[1],
-              ") (warp ", s.warp, " lane ", lane, ")");
+  return text(block, " thread (", thread % b[0], ", ", thread / b[0] % b[1], ", ",
+              thread / b[0] / b[1], ") (warp ", s.warp, " lane ", lane, ")");
 }
 
-std::string_view deed(std::uint32_t bits, bool copy) {
+std::string_view deed(std::uint32_t bits, Kind kind, bool copy) {
   const bool strong = scope_in(bits) != Scope::weak;
+  if (kind == Kind::warpgroup) return "multiplies what is there";
   if (copy) return (bits & AccessBits::writes) != 0 ? "copies to it" : "copies from it";
   if ((bits & AccessBits::writes) == 0) return strong ? "reads it (strong)" : "reads it";
   if ((bits & AccessBits::reads) != 0) return "updates it (atomic)";
   return strong ? "writes it (strong)" : "writes it";
 }
 
+/// What a copy in flight waits for.
+std::string flight(const WarpState& w, const Segment& s) {
+  if (s.agent != 0) {
+    std::string at = "an mbarrier";
+    for (const auto& [offset, barrier] : async_of(*w.cta).barriers)
+      if (barrier.agent == s.agent) at = text("the mbarrier at 0x", hex(offset));
+    return text("the copy completes on ", at,
+                ": who has not waited for the phase in which it does (mbarrier.try_wait), nor "
+                "acquired from a thread that has, must not touch what it does");
+  }
+  if (s.async_proxy) {
+    return "the copy is in flight: its thread has not waited for its group "
+           "(cp.async.bulk.wait_group; with .read only the source is free again), and then the "
+           "others for that thread";
+  }
+  return "the copy is in flight: its thread has not waited for it (cp.async.wait_group, or "
+         "wait_all), and then the others for that thread";
+}
+
 /// What would have ordered the two, or let them be.
 std::string remedy(const WarpState& w, const Segment& s, std::uint32_t now_bits,
-                   std::uint32_t other_bits, const RacingLanes& pair) {
-  if (s.async && (s.pending >> pair.other & 1u) != 0) {
-    return "the copy is in flight: its thread has not waited for it (cp.async.wait_group, or "
-           "wait_all), and then the others for that thread";
+                   std::uint32_t other_bits, const RacingLanes& pair, Kind other, bool shared) {
+  if (other == Kind::warpgroup) {
+    return s.pending != 0 ? "the product is in flight: its warpgroup has not waited for it "
+                            "(wgmma.wait_group), and then the others for that warpgroup"
+                          : "nothing orders the two after the wgmma.wait_group of the warpgroup";
   }
+  if (s.async && (s.pending >> pair.other & 1u) != 0) return flight(w, s);
   const bool strong = scope_in(now_bits) != Scope::weak && scope_in(other_bits) != Scope::weak;
   if (strong) return "both are strong, but a scope of .cta does not reach the other's block";
   const bool same_cta = s.cta == w.cta->order.linear;
@@ -74,6 +98,9 @@ std::string remedy(const WarpState& w, const Segment& s, std::uint32_t now_bits,
            "not";
   }
   if (same_cta) return "no barrier, and no release and acquire, lies between them";
+  if (shared) {
+    return "no barrier of the cluster, and no release and acquire of its scope, lies between them";
+  }
   return "the blocks run in any order: only a release and an acquire of gpu scope, or another "
          "launch, would order them";
 }
@@ -96,15 +123,19 @@ void report_race(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t 
   if (!grid.reported_races.emplace(pc, other_pc).second) return;
   std::uint32_t other_bits = access_bits(grid, access);
   if (s.async) other_bits = other_writes ? AccessBits::writes : AccessBits::reads;
+  const Target& t = *now.target;
+  const std::uint64_t at = (t.global ? t.base : 0) + word_offset + pair.byte;
+  std::string owner;
+  if (t.owner != nullptr)
+    owner = text(" of block (", t.owner->id[0], ", ", t.owner->id[1], ", ", t.owner->id[2], ")");
   add_finding(
       grid,
-      text("data race on ", now.target->global ? "global" : "shared", " memory at 0x",
-           hex(now.target->base + word_offset + pair.byte), "; ",
-           surroundings(grid, now.target->global, now.target->base + word_offset + pair.byte),
-           "\n  ", where(grid, pc), "\n  ", who(grid, w, pair.lane), " ",
-           deed(now.bits, now_copies), "\n  earlier, ", where(grid, other_pc), "\n  ",
-           thread_name(grid, s, pair.other), " ", deed(other_bits, s.async), "\n  ",
-           remedy(w, s, now.bits, other_bits, pair)),
+      text("data race on ", t.global ? "global" : "shared", " memory", owner, " at 0x", hex(at),
+           "; ", surroundings(grid, t.global, at), "\n  ", where(grid, pc), "\n  ",
+           who(grid, w, pair.lane), " ", deed(now.bits, now.instruction->kind, now_copies),
+           "\n  earlier, ", where(grid, other_pc), "\n  ", thread_name(grid, s, pair.other), " ",
+           deed(other_bits, grid.kernel.code[other_pc].kind, s.async), "\n  ",
+           remedy(w, s, now.bits, other_bits, pair, grid.kernel.code[other_pc].kind, !t.global)),
       Outcome::launch_failed, Severity::finding);
   w.stop = grid.stopped;
 }

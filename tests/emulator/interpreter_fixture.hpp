@@ -19,10 +19,18 @@
 
 namespace ptxmill::emu::interpreter_test {
 
+/// What a module is written for.
+struct ModuleTarget {
+  std::string_view version = "8.0", target = "sm_80";
+};
+inline constexpr ModuleTarget hopper{"8.6", "sm_90a"};
+
 /// A module of one entry `k` with the parameters and the body given.
-inline std::string module_text(std::string_view params, std::string_view body) {
-  return ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(" + std::string(params) +
-         ")\n{\n" + std::string(body) + "\n}\n";
+inline std::string module_text(std::string_view params, std::string_view body,
+                               const ModuleTarget& target = {}) {
+  return ".version " + std::string(target.version) + "\n.target " + std::string(target.target) +
+         "\n.address_size 64\n.visible .entry k(" + std::string(params) + ")\n{\n" +
+         std::string(body) + "\n}\n";
 }
 
 /// Parses a module that must be sound.
@@ -49,6 +57,7 @@ struct Shape {
   std::array<std::uint32_t, 3> grid{1, 1, 1}, block{32, 1, 1};
   std::uint32_t dynamic_shared_bytes = 0;
   bool cooperative = false;
+  std::array<std::uint32_t, 3> cluster{0, 0, 0};  ///< zeros: none
 };
 
 /// A device with memory, and one module.
@@ -111,6 +120,8 @@ class Device {
     launch.block = shape.block;
     launch.dynamic_shared_bytes = shape.dynamic_shared_bytes;
     launch.cooperative = shape.cooperative;
+    launch.explicit_cluster = shape.cluster[0] != 0;
+    if (launch.explicit_cluster) launch.cluster = shape.cluster;
     launch.params = params;
     return execute(*program_, *entry, launch, memory, machine, options);
   }
