@@ -115,6 +115,7 @@ void Body::set_up() {
     });
   });
   if (cluster_rank_) {
+    k_.bar_warp_sync();
     k_.barrier_cluster_arrive_relaxed();
     k_.barrier_cluster_wait();
   } else {
@@ -330,7 +331,8 @@ void Body::emit() {
                          [&] { compute_tiles(); }}});
   if (cluster_rank_) {
     // Nobody leaves while another CTA may still write to or arrive at its shared memory.
-    k_.barrier_cluster_arrive_relaxed();
+    k_.bar_warp_sync();
+    k_.barrier_cluster_arrive();
     k_.barrier_cluster_wait();
   }
 }
@@ -341,8 +343,8 @@ Launch wgmma_launch(const WgmmaTile& tile, const WgmmaProblem& problem) {
   const Expr clusters = ceil_div(problem.m, std::int64_t{tile.rows()} * tile.cluster) *
                         ceil_div(problem.n, tile.cols);
   const Dim& k = problem.k;
-  if (k.is_static() &&
-      k.get() * spec::size_bytes(problem.a.dtype()) < std::int64_t{stage_bytes} * tile.split)
+  const std::int64_t k_bytes = k.is_static() ? k.get() * spec::size_bytes(problem.a.dtype()) : 0;
+  if (k.is_static() && ptx::ceil_div(k_bytes, stage_bytes) < tile.split)
     throw std::logic_error("a tile's k has fewer stages than CTAs");
   const Expr resident = Expr::dim("sm_count") * tile.ctas_per_sm / tile.cluster;
   // CTAs that share a tile's k have one tile.

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "emulator/async/block.hpp"
+#include "emulator/run/cluster.hpp"
 #include "emulator/run/grid.hpp"
 #include "emulator/text.hpp"
 #include "emulator/watch/race.hpp"
@@ -137,6 +138,7 @@ void fence_barrier_init(Warp& warp, const Instruction&, LaneMask lanes) {
   for (auto& [offset, b] : async_of(*w.cta).barriers) {
     if (b.initialised_by.warp == w.index && has_lane(lanes, b.initialised_by.lane)) b.fenced = true;
   }
+  publish_to_cluster(w, lanes);
 }
 
 void watch_async_proxy(WarpState& w, const Instruction& i, int reader, LaneMask lanes,

@@ -94,6 +94,12 @@ void run_cluster_barrier(Grid& grid, Cta& cta, WarpState& w, const Instruction& 
   }
 }
 
+void publish_to_cluster(WarpState& w, LaneMask lanes) {
+  if (w.cta->cluster == nullptr || !w.checked) return;
+  Cluster& cluster = *w.cta->cluster;
+  cluster.released = joined(cluster.released, order_publication(w, lanes));
+}
+
 void recheck_cluster(Grid& grid, Cta& cta) {
   Cluster& c = *cta.cluster;
   bool any = false;

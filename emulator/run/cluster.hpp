@@ -33,6 +33,9 @@ struct Cluster {
 bool has_exited(const Cta& cta);
 /// The current split arrives at the cluster's barrier, or waits for it.
 void run_cluster_barrier(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, LaneMask m);
+/// What the lanes did is known to those who pass the cluster's barrier after their next arrival,
+/// relaxed though it may be (PTX ISA, "membar / fence": fence.mbarrier_init).
+void publish_to_cluster(WarpState& w, LaneMask lanes);
 /// Completes the barrier where all threads of the cluster that have not exited have arrived.
 void recheck_cluster(Grid& grid, Cta& cta);
 /// Notes that lanes of a warp have accessed another block's shared memory.

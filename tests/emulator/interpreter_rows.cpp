@@ -110,6 +110,11 @@ class RowProgram {
       case Role::one: return first_ = false, vector(t, 1, reads_vector);
       case Role::pair: return first_ = false, vector(t, 2, reads_vector);
       case Role::quad: return first_ = false, vector(t, 4, reads_vector);
+      // Of rows that do not run alone.
+      case Role::list:
+      case Role::tensor:
+      case Role::sink:
+      case Role::elected: break;
       case Role::label: return "AFTER";
       case Role::symbol: return "tile";
     }
