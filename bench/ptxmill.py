@@ -42,6 +42,9 @@ def _dims(dims):
     return (Dim * len(dims))(*[Dim(name.encode(), value) for name, value in dims.items()]), ctypes.c_size_t(len(dims))
 
 
+_DTYPES = {"torch.float32": b"f32", "torch.float16": b"f16", "torch.bfloat16": b"bf16"}
+
+
 class Device:
     """The primary context of a device, which PyTorch uses too."""
 
@@ -53,13 +56,19 @@ class Device:
         return _make("ptxmill_stream_wrap", self.handle, ctypes.c_void_p(torch_stream.cuda_stream))
 
     def tensor(self, tensor):
-        """A view of a contiguous f32 PyTorch tensor; both are kept as long as the device."""
-        assert tensor.is_contiguous() and str(tensor.dtype) == "torch.float32"
+        """A view of a contiguous PyTorch tensor of f32, f16 or bf16; both are kept until `forget`."""
+        assert tensor.is_contiguous()
         shape = (ctypes.c_int64 * tensor.dim())(*tensor.shape)
-        view = _make("ptxmill_tensor_wrap", self.handle, ctypes.c_uint64(tensor.data_ptr()), b"f32", shape,
-                     ctypes.c_size_t(tensor.dim()))
+        view = _make("ptxmill_tensor_wrap", self.handle, ctypes.c_uint64(tensor.data_ptr()),
+                     _DTYPES[str(tensor.dtype)], shape, ctypes.c_size_t(tensor.dim()))
         self._kept.append((tensor, view))
         return view
+
+    def forget(self):
+        """Lets go of the tensors so far; what was bound to them must not be launched again."""
+        for _, view in self._kept:
+            _library.ptxmill_tensor_close(view)
+        self._kept.clear()
 
     def library(self, directory):
         library = _make("ptxmill_library_open", self.handle, str(directory).encode())

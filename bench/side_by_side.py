@@ -13,9 +13,9 @@ import subprocess
 import torch
 
 import ptxmill
-from suites import attention, encoder, gemm, memory
+from suites import attention, encoder, gemm, gemv, memory
 
-SUITES = {suite.NAME: suite for suite in (memory, gemm, attention, encoder)}
+SUITES = {suite.NAME: suite for suite in (memory, gemm, gemv, attention, encoder)}
 
 
 class Bench:

@@ -23,7 +23,7 @@ void list_families(std::ostream& out, const char* kind, const std::vector<Family
     for (const spec::Field* field : declared->fields())
       out << fmt::format(
           "    {:<16} {}{}\n", field->name(), field->doc(),
-          field->required() ? " (required)" : fmt::format(" (default {})", field->value().dump()));
+          field->required() ? " (required)" : fmt::format(" (default {})", field->default_text()));
   }
 }
 
@@ -56,7 +56,7 @@ json entries_schema(const char* key, const std::vector<Family>& families) {
       properties[field->name()]["description"] = field->doc();
       if (field->required())
         required.push_back(field->name());
-      else
+      else if (field->kind() != spec::FieldKind::dtype)  // one type follows another
         properties[field->name()]["default"] = field->value();
     }
     one_of.push_back({{"type", "object"},

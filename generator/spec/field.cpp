@@ -86,14 +86,15 @@ void Declared::tunable(Field& field) { field.tunable_ = true; }
 
 json Declared::normalised() const {
   json all = json::object();
-  for (const Field* f : fields_) all[f->name()] = f->value();
+  for (const Field* f : fields_)
+    if (!f->is_implied()) all[f->name()] = f->value();
   return all;
 }
 
 json Declared::normalised(FieldKind kind) const {
   json some = json::object();
   for (const Field* f : fields_)
-    if (f->kind() == kind) some[f->name()] = f->value();
+    if (f->kind() == kind && !f->is_implied()) some[f->name()] = f->value();
   return some;
 }
 
@@ -101,6 +102,8 @@ Field::Field(Declared& owner, FieldKind kind, std::string name, std::string doc)
     : name_(std::move(name)), doc_(std::move(doc)), kind_(kind) {
   owner.fields_.push_back(this);
 }
+
+std::string Field::default_text() const { return value().dump(); }
 
 // ---- dtype
 
@@ -114,6 +117,12 @@ DtypeField::DtypeField(Declared& owner, std::string name, std::string doc,
                        std::vector<Dtype> allowed)
     : Field(owner, FieldKind::dtype, std::move(name), std::move(doc)),
       allowed_(std::move(allowed)) {}
+
+DtypeField::DtypeField(Declared& owner, std::string name, std::string doc,
+                       std::vector<Dtype> allowed, const DtypeField& follows)
+    : DtypeField(owner, std::move(name), std::move(doc), std::move(allowed)) {
+  follows_ = &follows;
+}
 
 Complaint DtypeField::take(const Node& v) {
   std::vector<std::string> words;
@@ -130,7 +139,7 @@ json DtypeField::schema() const {
   return {{"enum", words}};
 }
 
-json DtypeField::value() const { return spec::name(value_); }
+json DtypeField::value() const { return spec::name(get()); }
 
 // ---- dimension
 
@@ -167,6 +176,7 @@ Integer::Integer(Declared& owner, std::string name, std::string doc, std::int64_
                  Rule rule)
     : Field(owner, FieldKind::option, std::move(name), std::move(doc)),
       value_(by_default),
+      default_(by_default),
       rule_(rule),
       required_(false) {}
 

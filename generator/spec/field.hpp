@@ -69,6 +69,11 @@ class Field {
   virtual std::optional<std::string> take(const Node& value) = 0;
   virtual nlohmann::json schema() const = 0;
   virtual nlohmann::json value() const = 0;
+  /// Whether an entry without the field means the same. It is then no part of the normalised form:
+  /// a field that a template gains later changes no digest of entries that do not use it.
+  virtual bool is_implied() const { return false; }
+  /// What an entry without the field gets, in words.
+  virtual std::string default_text() const;
   bool given() const { return given_; }
   bool tunable() const { return tunable_; }
 
@@ -89,15 +94,21 @@ int size_bytes(Dtype dtype);
 class DtypeField : public Field {
  public:
   DtypeField(Declared& owner, std::string name, std::string doc, std::vector<Dtype> allowed);
-  Dtype get() const { return value_; }
-  operator Dtype() const { return value_; }  // NOLINT(google-explicit-constructor)
-  bool required() const override { return true; }
+  /// As another where the spec does not say.
+  DtypeField(Declared& owner, std::string name, std::string doc, std::vector<Dtype> allowed,
+             const DtypeField& follows);
+  Dtype get() const { return follows_ != nullptr && !given() ? follows_->get() : value_; }
+  operator Dtype() const { return get(); }  // NOLINT(google-explicit-constructor)
+  bool required() const override { return follows_ == nullptr; }
+  bool is_implied() const override { return follows_ != nullptr && get() == follows_->get(); }
+  std::string default_text() const override { return "as " + follows_->name(); }
   std::optional<std::string> take(const Node& value) override;
   nlohmann::json schema() const override;
   nlohmann::json value() const override;
 
  private:
   std::vector<Dtype> allowed_;
+  const DtypeField* follows_ = nullptr;
   Dtype value_ = Dtype::f32;
 };
 
@@ -144,6 +155,7 @@ class Integer : public Field {
  public:
   struct Rule {
     std::int64_t min = 1, max = 0x7fffffff, multiple_of = 1;
+    bool implied = false;  ///< the default is no part of the normalised form
   };
   Integer(Declared& owner, std::string name, std::string doc, std::int64_t by_default, Rule rule);
   /// Without a default: the spec must say.
@@ -151,12 +163,13 @@ class Integer : public Field {
   int get() const { return static_cast<int>(value_); }
   operator int() const { return get(); }  // NOLINT(google-explicit-constructor)
   bool required() const override { return required_; }
+  bool is_implied() const override { return rule_.implied && value_ == default_; }
   std::optional<std::string> take(const Node& value) override;
   nlohmann::json schema() const override;
   nlohmann::json value() const override;
 
  private:
-  std::int64_t value_ = 0;
+  std::int64_t value_ = 0, default_ = 0;
   Rule rule_;
   bool required_;
 };

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "templates/lib/elementary.hpp"
-
 namespace ptxmill::kernels {
 namespace {
 
@@ -52,6 +50,20 @@ F32 gelu_tanh(Emitter& k, const F32& x) {
   return gate(k, x, e, a < largest);
 }
 
+// R(a) = erfcx(a/sqrt 2)/2 on [0, 15] as a quotient of degrees 4 and 5 with R(0) = 1/2: minimax
+// for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32.
+F32 gelu_numerator(Emitter& k, const F32& a, float scale) {
+  const float s = scale;
+  return polynomial(
+      k, {0x1.0e3d68p-8f * s, 0x1.4d5a36p-5f * s, 0x1.77a842p-3f * s, 0x1.c11a9ap-2f * s, 0.5f * s},
+      a);
+}
+
+F32 gelu_denominator(Emitter& k, const F32& a) {
+  return polynomial(
+      k, {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f, 0x1.accf7cp+0f, 1.f}, a);
+}
+
 /// x Phi(x). Away from 0 the lower tail Q(a) = erfc(a/sqrt 2)/2 of a = |x| comes without
 /// cancellation as e^(-a^2/2) R(a); near 0 the upper form 1/2 + x G(-x^2/2) has fewer roundings.
 F32 gelu(Emitter& k, const F32& x) {
@@ -62,15 +74,9 @@ F32 gelu(Emitter& k, const F32& x) {
   const F32 h = a * half;
   const F32 h_low = k.fma(a, half, -h);
   const F32 e = exp_scaled(k, h, h_low);
-  // R(a) = erfcx(a/sqrt 2)/2 on [0, 15] as a quotient of degrees 4 and 5 with R(0) = 1/2: minimax
-  // for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32. The
-  // numerator takes the exponential's scale away.
-  constexpr float s = exp_unscale;
-  const F32 n = polynomial(
-      k, {0x1.0e3d68p-8f * s, 0x1.4d5a36p-5f * s, 0x1.77a842p-3f * s, 0x1.c11a9ap-2f * s, 0.5f * s},
-      a);
-  const F32 d = polynomial(
-      k, {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f, 0x1.accf7cp+0f, 1.f}, a);
+  // The numerator takes the exponential's scale away.
+  const F32 n = gelu_numerator(k, a, exp_unscale);
+  const F32 d = gelu_denominator(k, a);
   const F32 y = k.rcp_approx_ftz(d);
   const F32 estimate = n * y;
   const F32 residual = k.fma(-d, estimate, n);
@@ -85,14 +91,46 @@ F32 gelu(Emitter& k, const F32& x) {
   return x * phi;
 }
 
+// ---- in half precision: the same formulas without what serves the last bits
+
+constexpr double log2_e = 1.4426950408889634;
+
+/// x / (1 + e^-w) where w has the sign of x, from e^-|w|.
+F32 half_gate(Emitter& k, const F32& x, const F32& exponential) {
+  const F32 reciprocal = k.rcp_approx_ftz(exponential + 1.f);
+  const F32 upper = x * reciprocal;
+  return upper * k.select(x < 0.f, exponential, 1.f);
+}
+
+F32 half_silu(Emitter& k, const F32& x) {
+  return half_gate(k, x, k.ex2_approx(k.abs(x) * -log2_e));
+}
+
+F32 half_gelu_tanh(Emitter& k, const F32& x) {
+  const double c0 = 2 * std::sqrt(2 / 3.14159265358979323846) * log2_e, c1 = 0.044715 * c0;
+  const F32 a = k.min_nan(k.abs(x), 12.f);
+  const F32 v = k.fma(a * a, -c1, -c0);
+  return half_gate(k, x, k.ex2_approx(a * v));
+}
+
+/// x Phi(x) from the lower tail, e^(-a^2/2) R(a) with the quotient R of `gelu`.
+F32 half_gelu(Emitter& k, const F32& x) {
+  const F32 a = k.min_nan(k.abs(x), 16.f);
+  const F32 e = k.ex2_approx(a * a * (-0.5 * log2_e));
+  const F32 n = gelu_numerator(k, a, 1);
+  const F32 q = e * (n * k.rcp_approx_ftz(gelu_denominator(k, a)));
+  return x * k.select(x < 0.f, q, 1.f - q);
+}
+
 }  // namespace
 
-F32 activation(Emitter& k, const std::string& name, const F32& x) {
+F32 activation(Emitter& k, const std::string& name, const F32& x, Precision precision) {
   if (name == "none") return x;
   if (name == "relu") return k.max_nan(x, 0.f);
-  if (name == "gelu") return gelu(k, x);
-  if (name == "gelu_tanh") return gelu_tanh(k, x);
-  if (name == "silu") return silu(k, x);
+  const bool half = precision == Precision::half;
+  if (name == "gelu") return half ? half_gelu(k, x) : gelu(k, x);
+  if (name == "gelu_tanh") return half ? half_gelu_tanh(k, x) : gelu_tanh(k, x);
+  if (name == "silu") return half ? half_silu(k, x) : silu(k, x);
   throw std::logic_error("no activation is called '" + name + "'");
 }
 

@@ -19,7 +19,8 @@ EpilogueFields::EpilogueFields(spec::Declared& owner)
       alpha(owner, "alpha", "what the product is multiplied by", 1, -largest, largest) {}
 
 std::vector<F32> apply(Emitter& k, const EpilogueFields& fields, std::vector<F32> sums,
-                       const std::vector<F32>& bias, const std::vector<F32>& residual) {
+                       const std::vector<F32>& bias, const std::vector<F32>& residual,
+                       Precision precision) {
   const auto alpha = static_cast<float>(fields.alpha.get());
   for (std::size_t i = 0; i < sums.size(); ++i) {
     F32& v = sums[i];
@@ -29,7 +30,7 @@ std::vector<F32> apply(Emitter& k, const EpilogueFields& fields, std::vector<F32
       v = v * alpha;
     else if (fields.bias)
       v = v + bias[i];
-    v = activation(k, fields.activation.get(), v);
+    v = activation(k, fields.activation.get(), v, precision);
     if (fields.residual) v = v + residual[i];
   }
   return sums;

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "templates/emitter.hpp"
+#include "templates/lib/elementary.hpp"
 
 namespace ptxmill::kernels {
 
@@ -25,6 +25,7 @@ struct EpilogueFields {
 /// `residual` are empty where the spec has none. Each operation rounds to f32, but alpha and bias
 /// are applied in one fused multiply-add.
 std::vector<F32> apply(Emitter& k, const EpilogueFields& fields, std::vector<F32> sums,
-                       const std::vector<F32>& bias, const std::vector<F32>& residual);
+                       const std::vector<F32>& bias, const std::vector<F32>& residual,
+                       Precision precision = Precision::full);
 
 }  // namespace ptxmill::kernels

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "runtime/device.hpp"
+#include "runtime/dtype.hpp"
 #include "runtime/stream.hpp"
 #include "runtime/tensor.hpp"
 #include "tests/support/case_budget.hpp"
@@ -48,6 +50,17 @@ class GuardedTensor {
     return values;
   }
 
+  /// The elements as f32, whatever the tensor's type; the same checks.
+  std::vector<float> values() const {
+    if (tensor_.dtype() == rt::DType::f32) return read();
+    const std::vector<std::byte> bytes = read<std::byte>();
+    const std::size_t size = rt::size_of(tensor_.dtype());
+    std::vector<float> values;
+    for (std::size_t at = 0; at < bytes.size(); at += size)
+      values.push_back(static_cast<float>(rt::decode(tensor_.dtype(), bytes.data() + at)));
+    return values;
+  }
+
   /// Checks that the bytes from `begin` to `end` are still what was put there.
   void check_untouched(std::size_t begin, std::size_t end) const {
     const auto damage = zone_.payload_damage(image(), begin, end);
@@ -80,11 +93,22 @@ class DeviceFixture {
     return *opened;
   }
 
-  /// A tensor that holds `values`.
-  GuardedTensor input(const std::vector<float>& values, const rt::Shape& shape) const {
+  /// A tensor that holds `values`, each of which a 16-bit type must have exactly.
+  GuardedTensor input(const std::vector<float>& values, const rt::Shape& shape,
+                      rt::DType dtype = rt::DType::f32) const {
     REQUIRE(static_cast<std::int64_t>(values.size()) == shape.elements());
+    if (dtype != rt::DType::f32) return input_of_16_bits(values, shape, dtype);
     return {device(), stream, RedZone(std::as_bytes(std::span(values)), guard_bytes()),
             rt::DType::f32, shape};
+  }
+
+  /// A tensor whose elements have these bits.
+  template <class Bits>
+  GuardedTensor input_bits(const std::vector<Bits>& bits, const rt::Shape& shape,
+                           rt::DType dtype) const {
+    REQUIRE(static_cast<std::int64_t>(bits.size()) == shape.elements());
+    REQUIRE(sizeof(Bits) == rt::size_of(dtype));
+    return {device(), stream, RedZone(std::as_bytes(std::span(bits)), guard_bytes()), dtype, shape};
   }
 
   /// A tensor full of NaN, for a kernel to fill.
@@ -96,6 +120,19 @@ class DeviceFixture {
   rt::Stream stream;
 
  private:
+  GuardedTensor input_of_16_bits(const std::vector<float>& values, const rt::Shape& shape,
+                                 rt::DType dtype) const {
+    std::vector<std::uint16_t> bits;
+    bits.reserve(values.size());
+    std::size_t inexact = 0;
+    for (const float value : values) {
+      bits.push_back(static_cast<std::uint16_t>(rt::encode(dtype, value)));
+      const double held = rt::decode(dtype, std::as_bytes(std::span(&bits.back(), 1)).data());
+      inexact += held == value || std::isnan(value) ? 0 : 1;
+    }
+    REQUIRE(inexact == 0);
+    return input_bits(bits, shape, dtype);
+  }
   static std::size_t guard_bytes() { return on_emulator() ? 0 : RedZone::kGuardBytes; }
 };
 

@@ -52,6 +52,24 @@ bool GeneratedLibrary::has_ptx(const std::string& entry) const {
   return state_->files.count("test/sm_80/" + entry + ".ptx") == 1;
 }
 
+reference::Element each_element() {
+  reference::Element chosen = reference::Element::f32;
+  SUBCASE("f32") {}
+  SUBCASE("f16") { chosen = reference::Element::f16; }
+  SUBCASE("bf16") { chosen = reference::Element::bf16; }
+  return chosen;
+}
+
+rt::DType dtype_of(reference::Element element) {
+  return rt::dtype_named(reference::name_of(element)).value();
+}
+
+reference::Element element_of(rt::DType dtype) {
+  return dtype == rt::DType::f32   ? reference::Element::f32
+         : dtype == rt::DType::f16 ? reference::Element::f16
+                                   : reference::Element::bf16;
+}
+
 std::string problems_of(const std::string& kernels, const std::string& blocks) {
   spec::Problems problems("test.json");
   cli::read_spec(spec_text(kernels, blocks), {}, problems);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/library.hpp"
+#include "tests/reference/element.hpp"
 
 namespace ptxmill::test {
 
@@ -32,6 +33,11 @@ class GeneratedLibrary {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// The element type for this run of the test case, which runs once for each. Called first.
+reference::Element each_element();
+rt::DType dtype_of(reference::Element element);
+reference::Element element_of(rt::DType dtype);
 
 /// What the reader says of a spec with these kernels: empty where it accepts them. The file is
 /// called test.json, and the entries begin at line 2, column 1.

@@ -7,10 +7,12 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/manifest.hpp"
+#include "tests/reference/element.hpp"
 #include "tests/reference/gemm.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/device_fixture.hpp"
@@ -25,7 +27,15 @@ struct ProductOptions {
   std::string activation = "none";
   bool bias = false, residual = false;
   float alpha = 1;
+  reference::Element element = reference::Element::f32;
+  std::optional<reference::Element> out = std::nullopt;  ///< of out and residual, where another
 
+  reference::Element out_element() const { return out.value_or(element); }
+  /// The spec's fields of element types.
+  std::string types() const {
+    const std::string own = fmt::format(R"("dtype": "{}")", reference::name_of(element));
+    return out ? own + fmt::format(R"(, "out_dtype": "{}")", reference::name_of(*out)) : own;
+  }
   bool is_out_in() const { return layout == "out_in"; }
   std::string json() const {
     return fmt::format(R"("layout": "{}", "activation": "{}", "bias": {}, "residual": {},)"
@@ -33,8 +43,9 @@ struct ProductOptions {
                        layout, activation, bias, residual, alpha);
   }
   std::string name() const {
-    return fmt::format("{}, {}, bias {}, residual {}, alpha {}", layout, activation, bias, residual,
-                       alpha);
+    return fmt::format("{} to {}, {}, {}, bias {}, residual {}, alpha {}",
+                       reference::name_of(element), reference::name_of(out_element()), layout,
+                       activation, bias, residual, alpha);
   }
 };
 
@@ -42,8 +53,8 @@ struct ProductOptions {
 inline std::string product_entry(const std::string& family, const std::string& dims,
                                  const ProductOptions& options, const std::string& more = "",
                                  const std::string& name = "p") {
-  return fmt::format(R"({{"name": "{}", "template": "{}", "dtype": "f32", {}, {}{}}})", name,
-                     family, dims, options.json(), more);
+  return fmt::format(R"({{"name": "{}", "template": "{}", {}, {}, {}{}}})", name, family,
+                     options.types(), dims, options.json(), more);
 }
 
 inline const std::string dynamic_dims = R"("n": "dynamic", "k": "dynamic")";
@@ -61,10 +72,13 @@ struct Product {
     const auto count = [](std::int64_t x, std::int64_t y) {
       return static_cast<std::size_t>(x * y);
     };
-    a = draw(random, count(m, k), inputs);
-    w = draw(random, count(n, k), inputs);
-    if (options.bias) bias = draw(random, count(n, 1), inputs);
-    if (options.residual) residual = draw(random, count(m, n), inputs);
+    const auto of_type = [&](reference::Element element, std::size_t size) {
+      return reference::round_to(element, draw(random, size, inputs));
+    };
+    a = of_type(options.element, count(m, k));
+    w = of_type(options.element, count(n, k));
+    if (options.bias) bias = of_type(options.element, count(n, 1));
+    if (options.residual) residual = of_type(options.out_element(), count(m, n));
   }
 
   std::string name(const std::string& family) const {
@@ -83,7 +97,10 @@ struct Product {
     const bool exact = inputs == Inputs::small_integers &&
                        (options.activation == "none" || options.activation == "relu");
     auto of_formula = reference::expect_gemm(problem(), a, w);
-    return exact ? reference::exactly(std::move(of_formula)) : of_formula;
+    if (exact) return reference::exactly_as(options.out_element(), std::move(of_formula));
+    const bool plain =
+        options.activation == "none" && !options.bias && !options.residual && options.alpha == 1;
+    return reference::stored_as(options.out_element(), std::move(of_formula), plain ? 1 : 2);
   }
 
  private:
@@ -116,11 +133,14 @@ class ProductFixture : public DeviceFixture {
     const bool is_gemv = kernel.info().template_name == "gemv";
     const rt::Shape w_shape = p.options.is_out_in() ? rt::Shape{p.n, p.k} : rt::Shape{p.k, p.n};
     const rt::Shape row_shape = is_gemv ? rt::Shape{p.n} : rt::Shape{p.m, p.n};
-    const auto a = input(p.a, is_gemv ? rt::Shape{p.k} : rt::Shape{p.m, p.k});
-    const auto w = input(p.w, w_shape);
-    const auto bias = input(p.bias, {static_cast<std::int64_t>(p.bias.size())});
-    const auto residual = input(p.residual, p.options.residual ? row_shape : rt::Shape{0});
-    const auto out = output(row_shape);
+    const rt::DType dtype = dtype_of(p.options.element);
+    const rt::DType out_dtype = dtype_of(p.options.out_element());
+    const auto a = input(p.a, is_gemv ? rt::Shape{p.k} : rt::Shape{p.m, p.k}, dtype);
+    const auto w = input(p.w, w_shape, dtype);
+    const auto bias = input(p.bias, {static_cast<std::int64_t>(p.bias.size())}, dtype);
+    const auto residual =
+        input(p.residual, p.options.residual ? row_shape : rt::Shape{0}, out_dtype);
+    const auto out = output(row_shape, out_dtype);
     const GuardedTensor& result = in_place ? residual : out;
     std::vector<rt::Argument> arguments{a.tensor(), w.tensor()};
     if (p.options.bias) arguments.emplace_back(bias.tensor());
@@ -129,7 +149,7 @@ class ProductFixture : public DeviceFixture {
     std::vector<rt::Dim> dims{{"n", p.n}, {"k", p.k}};
     if (!is_gemv) dims.push_back({"m", p.m});
     kernel.launch_packed(stream, dims, arguments);
-    return result.read();
+    return result.values();
   }
 
   void check(const rt::Kernel& kernel, const Product& p, bool in_place = false) const {
