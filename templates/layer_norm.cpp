@@ -38,7 +38,7 @@ void LayerNorm::emit(Emitter& k, const Form& form) const {
               [&](const RowChunk& c) { return squared(v.map(c, centre)); });
   const F32 rstd = reciprocal_root(k, row, squares);
 
-  row.each("result", "scale, shift, store", [&](const RowChunk& c) {
+  row.each_last("result", "scale, shift, store", [&](const RowChunk& c) {
     RowChunk::Values y = v.again(c);
     const RowChunk::Values g = c.load(scale);
     const RowChunk::Values b = c.load(shift);

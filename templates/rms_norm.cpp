@@ -24,7 +24,7 @@ void RmsNorm::emit(Emitter& k, const Form& form) const {
                                         [&](const RowChunk& c) { return squared(v.first(c)); });
   const F32 rstd = reciprocal_root(k, row, squares);
 
-  row.each("result", "scale, store", [&](const RowChunk& c) {
+  row.each_last("result", "scale, store", [&](const RowChunk& c) {
     RowChunk::Values y = v.again(c);
     const RowChunk::Values g = c.load(scale);
     for (std::size_t i = 0; i < y.size(); ++i) y[i] = y[i] * rstd * g[i];

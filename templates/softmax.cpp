@@ -131,7 +131,7 @@ void SoftmaxBody::in_three_passes() {
     return terms;
   });
   const F32 last = last_factor(sum);
-  row_.each("result", log_ ? "subtract, store" : "normalise, store", [&](const RowChunk& c) {
+  row_.each_last("result", log_ ? "subtract, store" : "normalise, store", [&](const RowChunk& c) {
     RowChunk::Values y = v_.again(c);
     for (F32& value : y) value = log_ ? value - max - last : value * last;
     c.store(out_, y);
@@ -146,13 +146,13 @@ void SoftmaxBody::in_two_passes() {
   const F32 own_sum = k_.let("relative_sum", online.relative_to(max));
   const Var<f32> sum = row_.across_team("sum", Reduction::sum, own_sum);
   const F32 last = last_factor(sum);
-  row_.each("result", log_ ? "load, subtract, store" : "load, exponentials, normalise, store",
-            [&](const RowChunk& c) {
-              RowChunk::Values y = v_.again(c);
-              for (F32& value : y)
-                value = log_ ? value - max - last : exponential(value, max) * last;
-              c.store(out_, y);
-            });
+  row_.each_last("result", log_ ? "load, subtract, store" : "load, exponentials, normalise, store",
+                 [&](const RowChunk& c) {
+                   RowChunk::Values y = v_.again(c);
+                   for (F32& value : y)
+                     value = log_ ? value - max - last : exponential(value, max) * last;
+                   c.store(out_, y);
+                 });
 }
 
 void SoftmaxBody::emit() {

@@ -180,6 +180,12 @@ void Row::each(const std::string& name, const std::string& phase, const Body& bo
                [&](const U32& base) { k_.phase(phase, [&] { body(chunk(base)); }); });
 }
 
+void Row::each_last(const std::string& name, const std::string& phase, const Body& body) const {
+  const bool several_warps_reread = plan_.team > warp && plan_.keep == RowPlan::Keep::nothing;
+  if (several_warps_reread && plan_.narrowest == 1 && spare_) k_.exit_if(*own_ >= cols_);
+  each(name, phase, body);
+}
+
 Var<f32> Row::sum(const std::string& name, const std::string& phase, const Terms& terms) const {
   const auto partial = [&](const RowChunk& c) {
     return reduce_values(k_, Reduction::sum, c.masked(terms(c), 0.f));

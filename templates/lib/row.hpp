@@ -101,6 +101,9 @@ class Row {
 
   /// Runs the body for every chunk of the row: in a loop called `name` where there are several.
   void each(const std::string& name, const std::string& phase, const Body& body) const;
+  /// The same for the last pass, which may store over the input: threads without a column, which
+  /// would read another's, end before it.
+  void each_last(const std::string& name, const std::string& phase, const Body& body) const;
   /// The sum of terms over the row, the same bits in each thread of the team. The order depends on
   /// the width alone.
   Var<ptx::f32> sum(const std::string& name, const std::string& phase, const Terms& terms) const;
