@@ -236,7 +236,8 @@ TEST_CASE("gemv, ways to stream that are refused") {
   CHECK(refused("f16", R"("rows": 3)", "/kernels/0/rows: expected 1, 2 or 4, got 3"));
   CHECK(refused("f16", R"("split": 6)", "/kernels/0/split: expected a power of two"));
   CHECK(refused("f16", R"("block": 96, "split": 2)", "/kernels/0/block: is no multiple"));
-  CHECK(refused("f16", R"("block": 512, "rows": 2, "loads": 4)", "/kernels/0/loads: takes more"));
+  CHECK(refused("f16", R"("block": 512, "split": 1, "rows": 2, "loads": 4)",
+                "/kernels/0/loads: takes more"));
 }
 
 TEST_CASE("gemv, the smallest spec, and refused ones") {
