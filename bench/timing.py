@@ -32,17 +32,17 @@ def elapsed_us(graph, replays):
     return start.elapsed_time(end) * 1000
 
 
-def side_by_side(sides, rounds=15, target_us=2000.0):
+def side_by_side(sides, rounds=15, target_us=2000.0, most=200):
     """Median microseconds of one run of each side's work: {name: function}, or {name: (function, stream)}.
 
-    A graph holds so many runs that one replay takes about `target_us`; the sides take turns, and the first
+    A graph holds so many runs, `most` at most, that one replay takes about `target_us`; the sides take turns, and the first
     round is left out.
     """
     graphs = {}
     for name, side in sides.items():
         work, stream = side if isinstance(side, tuple) else (side, None)
         once = max(elapsed_us(graph_of(work, 1, stream), 2) / 2, 1.0)
-        repeats = max(1, min(200, round(target_us / once)))
+        repeats = max(1, min(most, round(target_us / once)))
         graphs[name] = (graph_of(work, repeats, stream), repeats)
     times = {name: [] for name in graphs}
     for _ in range(rounds + 1):

@@ -150,6 +150,26 @@ Tensor layer_norm(const KernelLibrary& library, const Stream& stream, const Tens
   return out;
 }
 
+void rms_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
+              const Tensor& gamma, const Tensor& out, double eps) {
+  constexpr const char* op = "rms_norm";
+  require_rank(op, "x", x, 1);
+  const std::int64_t d_model = x.shape()[-1];
+  require_shape(op, "gamma", gamma, {d_model});
+  require_shape(op, "out", out, x.shape());
+  const std::array<Argument, 3> arguments{x, gamma, out};
+  run(library, stream, op, {{"dtype", x.dtype()}}, std::array{RequestedOption{"eps", eps}},
+      std::array{Dim{"d_model", d_model}, Dim{"rows", rows_of(x)}}, arguments);
+}
+
+Tensor rms_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
+                const Tensor& gamma, double eps) {
+  require_rank("rms_norm", "x", x, 1);
+  Tensor out = Tensor::empty(stream, x.dtype(), x.shape());
+  rms_norm(library, stream, x, gamma, out, eps);
+  return out;
+}
+
 void softmax(const KernelLibrary& library, const Stream& stream, const Tensor& x, const Tensor& out,
              bool log) {
   constexpr const char* op = "softmax";
@@ -249,7 +269,8 @@ void gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a, c
   const std::int64_t n = product_width(op, w, k, options);
   require_shape(op, "out", out, with_last(a, 1, {n}));
   if (options.residual.valid()) require_shape(op, "residual", options.residual, out.shape());
-  run(library, stream, op, {{"dtype", a.dtype()}, {"weight_dtype", w.dtype()}},
+  run(library, stream, op,
+      {{"dtype", a.dtype()}, {"weight_dtype", w.dtype()}, {"out_dtype", out.dtype()}},
       product_options(options), std::array{Dim{"k", k}, Dim{"m", m}, Dim{"n", n}},
       ProductArguments(a, w, out, options).all());
 }
@@ -272,7 +293,8 @@ void gemv(const KernelLibrary& library, const Stream& stream, const Tensor& x, c
   if (x.shape()[-1] != k) refuse(op, concat("'x' is ", x.text(), ", and must be one row"));
   require_shape(op, "out", out, with_last(x, 1, {n}));
   if (options.residual.valid()) require_shape(op, "residual", options.residual, out.shape());
-  run(library, stream, op, {{"dtype", x.dtype()}, {"weight_dtype", w.dtype()}},
+  run(library, stream, op,
+      {{"dtype", x.dtype()}, {"weight_dtype", w.dtype()}, {"out_dtype", out.dtype()}},
       product_options(options), std::array{Dim{"k", k}, Dim{"n", n}},
       ProductArguments(x, w, out, options).all());
 }

@@ -17,6 +17,13 @@ void layer_norm(const KernelLibrary& library, const Stream& stream, const Tensor
 Tensor layer_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
                   const Tensor& gamma, const Tensor& beta, double eps = 1e-5);
 
+/// out = x / sqrt(mean of squares + eps) * gamma over the last dimension of x [..., d_model]. gamma:
+/// [d_model].
+void rms_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
+              const Tensor& gamma, const Tensor& out, double eps = 1e-5);
+Tensor rms_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
+                const Tensor& gamma, double eps = 1e-5);
+
 /// Softmax over the last dimension of x [..., cols]; its logarithm where `log` is set.
 void softmax(const KernelLibrary& library, const Stream& stream, const Tensor& x, const Tensor& out,
              bool log = false);
@@ -49,7 +56,7 @@ struct GemmOptions {
 };
 
 /// out = activation(alpha * a w^T + bias) + residual. a [..., k] with m rows in all, w [n, k],
-/// out [..., n].
+/// out [..., n], which may have another element type than a.
 void gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a, const Tensor& w,
           const Tensor& out, const GemmOptions& options = {});
 Tensor gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a, const Tensor& w,

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "templates/emitter.hpp"
+#include "templates/lib/access.hpp"
 #include "templates/lib/activations.hpp"
 #include "templates/lib/elementary.hpp"
 #include "templates/lib/row_tile.hpp"
@@ -15,7 +16,8 @@ class Elementwise final : public Template {
  public:
   Elementwise() { tunable(block); }
 
-  DtypeField dtype{*this, "dtype", "element type of every tensor", {Dtype::f32}};
+  DtypeField dtype{
+      *this, "dtype", "element type of every tensor", {Dtype::f32, Dtype::f16, Dtype::bf16}};
   ChoiceList ops{*this,
                  "ops",
                  "the operations, applied in this order: add (a second tensor), scale (a launch "
@@ -55,10 +57,7 @@ class Elementwise final : public Template {
         refuse(ops, std::string("\"") + once + "\" may stand once");
   }
 
-  std::vector<Form> forms() const override {
-    return {{.name = "vec4", .when = {{.dim = &cols, .multiple_of = 4}}, .vector = 4},
-            {.name = "scalar", .when = {}}};
-  }
+  std::vector<Form> forms() const override { return vector_forms(cols, dtype); }
 
   // A bias needs the column, and so a tile of rows; without one, the matrix is one long row.
   Launch launch(const Form& form) const override {
@@ -71,9 +70,22 @@ class Elementwise final : public Template {
 
   void emit(Emitter& k, const Form& form) const override;
 
+  static bool is_costly(const std::string& op) {
+    return op == "gelu" || op == "gelu_tanh" || op == "silu";
+  }
+
  private:
-  /// Accesses of one thread that are in flight together.
-  static int in_flight(const Form& form) { return form.vector == 4 ? 2 : 4; }
+  /// Accesses of one thread that are in flight together. Where an element costs tens of
+  /// instructions, they hide the latency.
+  int in_flight(const Form& form) const {
+    if (dtype == Dtype::f32) return form.vector == 4 ? 2 : 4;
+    const int elements = form.vector == 1 ? 4 : 16;
+    return std::max(1, (is_costly() ? elements / 2 : elements) / form.vector);
+  }
+  bool is_costly() const {
+    return std::any_of(ops.get().begin(), ops.get().end(),
+                       [](const std::string& op) { return is_costly(op); });
+  }
   RowTile::Shape tile_of(const Form& form) const { return {block, form.vector, in_flight(form)}; }
   /// Elements that a CTA takes of the matrix as one long row.
   std::int64_t span(const Form& form) const {
@@ -82,6 +94,9 @@ class Elementwise final : public Template {
   void emit_flat(Emitter& k, const Form& form) const;
   void emit_by_row(Emitter& k, const Form& form) const;
 };
+
+/// Elements of a thread that apply_in_turns computes together.
+constexpr std::size_t at_a_time = 2;
 
 /// The chain on a thread's accesses from `first` on, each operation a phase.
 class Chain {
@@ -95,6 +110,7 @@ class Chain {
   void load(const ElementPtr& first, const Extent& apart, const Accesses& accesses,
             Values& v) const;
   void apply(const std::string& op, Values& v, const Values& y) const;
+  void apply_in_turns(const std::string& op, const std::string& name, Values& v) const;
   void store(const ElementPtr& first, const Extent& apart, const Accesses& accesses,
              const Values& v) const;
 
@@ -108,7 +124,7 @@ void Chain::load(const ElementPtr& first, const Extent& apart, const Accesses& a
                  Values& v) const {
   accesses.each(first, apart, [&](int i, const ElementPtr& at) {
     auto next = v.begin() + i * vector_;
-    for (F32& value : k_.load_vector(at, vector_)) *next++ = std::move(value);
+    k_.load_each(at, vector_, [&](F32&& value) { *next++ = std::move(value); });
   });
 }
 
@@ -129,7 +145,15 @@ void Chain::run(const U64& first, const Extent& apart, const Accesses& accesses)
     load(k_.ptr(e_.x) + first, apart, accesses, v);
     if (adds) load(k_.ptr(e_.y) + first, apart, accesses, y);
   });
-  for (const std::string& op : e_.ops.get()) k_.phase(op, [&] { apply(op, v, y); });
+  for (std::size_t i = 0; i < e_.ops.get().size(); ++i) {
+    const std::string& op = e_.ops.get()[i];
+    k_.phase(op, [&] {
+      if (e_.dtype != Dtype::f32 && Elementwise::is_costly(op) && v.size() > at_a_time)
+        apply_in_turns(op, "turn" + std::to_string(i), v);
+      else
+        apply(op, v, y);
+    });
+  }
   k_.phase("store", [&] { store(k_.ptr(e_.out) + first, apart, accesses, v); });
 }
 
@@ -143,10 +167,23 @@ void Chain::apply(const std::string& op, std::vector<Var<f32>>& v,
     else if (op == "scale")
       v[i] *= k_.scalar(e_.factor);
     else if (op == "exp")
-      v[i] = exp(k_, k_.present(v[i]));
+      v[i] = exp(k_, k_.present(v[i]), precision_for(e_.dtype));
     else
-      v[i] = activation(k_, op, k_.present(v[i]));
+      v[i] = activation(k_, op, k_.present(v[i]), precision_for(e_.dtype));
   }
+}
+
+// Registers have no index, so the values move past the first places, which are the ones computed,
+// until each has been there and is in its own place again. Unrolled, the text would be several
+// times as long and no faster.
+void Chain::apply_in_turns(const std::string& op, const std::string& name, Values& v) const {
+  k_.for_range(name, 0, static_cast<int>(v.size()), static_cast<int>(at_a_time), [&](const U32&) {
+    std::vector<F32> done;
+    for (std::size_t i = 0; i < at_a_time; ++i)
+      done.push_back(activation(k_, op, k_.present(v[i]), precision_for(e_.dtype)));
+    for (std::size_t i = 0; i + at_a_time < v.size(); ++i) v[i] = v[i + at_a_time];
+    for (std::size_t i = 0; i < at_a_time; ++i) v[v.size() - at_a_time + i] = In<f32>(done[i]);
+  });
 }
 
 void Elementwise::emit_flat(Emitter& k, const Form& form) const {

@@ -34,7 +34,7 @@ std::vector<Val<T>> load_n(Emitter& k, const GlobalPtr<T>& p, int n, Where where
     const auto v = k.load<2>(p, where);
     return {v.begin(), v.end()};
   }
-  if (n != 4) throw BuildError(where, "a vector has 1, 2 or 4 elements, not " + std::to_string(n));
+  if (n != 4) throw BuildError(where, "an access has 1, 2 or 4 words, not " + std::to_string(n));
   const auto v = k.load<4>(p, where);
   return {v.begin(), v.end()};
 }
@@ -48,7 +48,30 @@ void store_n(Emitter& k, const GlobalPtr<T>& p, const std::vector<Val<T>>& v, Wh
   else if (v.size() == 4)
     k.store(p, to_array<T, 4>(v), where);
   else
-    throw BuildError(where, "a vector has 1, 2 or 4 elements, not " + std::to_string(v.size()));
+    throw BuildError(where, "an access has 1, 2 or 4 words, not " + std::to_string(v.size()));
+}
+
+/// The two elements of a word, the lower first.
+void widen_pair(Emitter& k, Dtype dtype, const ptx::B32& word, const Emitter::Take& take,
+                Where where) {
+  if (dtype == Dtype::f16) {
+    const auto [lower, upper] = k.mov_unpack<ptx::f16>(word, where);
+    take(k.cvt<ptx::f32>(lower, where));
+    take(k.cvt<ptx::f32>(upper, where));
+    return;
+  }
+  // Registers of 32 bits take bits of any type.
+  const Operand bits = Operand::of(word.id());
+  const Operand half = Operand::literal(std::int64_t{16}, isa::Type::u32);
+  const Operand mask = Operand::literal(std::int64_t{0xffff0000}, isa::Type::b32);
+  take(ptx::record<ptx::b32, ptx::f32>(k.recorder, Op::shl, {bits, half}, where));
+  take(ptx::record<ptx::b32, ptx::f32>(k.recorder, Op::and_, {bits, mask}, where));
+}
+
+ptx::B32 narrow_pair(Emitter& k, Dtype dtype, const F32& lower, const F32& upper, Where where) {
+  const In<ptx::f32> low(lower, where), high(upper, where);
+  if (dtype == Dtype::f16) return k.as<ptx::b32>(k.cvt_rn_x2<ptx::f16x2>(high, low, where));
+  return k.as<ptx::b32>(k.cvt_rn_x2<ptx::bf16x2>(high, low, where));
 }
 
 }  // namespace
@@ -109,11 +132,30 @@ F32 Emitter::load(ElementPtr&& p, Where where) {
 }
 
 std::vector<F32> Emitter::load_vector(const ElementPtr& p, int n, Where where) {
-  if (p.dtype() == Dtype::f32) return load_n(*this, p.as<ptx::f32>(), n, where);
   std::vector<F32> values;
-  for (const Val<ptx::u16>& bits : load_n(*this, p.as<ptx::u16>(), n, where))
-    values.push_back(widen(*this, p.dtype(), bits, where));
+  load_each(
+      p, n, [&](F32&& v) { values.push_back(v); }, where);
   return values;
+}
+
+void Emitter::load_each(const ElementPtr& p, int n, const Take& take, Where where) {
+  if (p.dtype() == Dtype::f32) {
+    for (F32& v : load_n(*this, p.as<ptx::f32>(), n, where)) take(std::move(v));
+  } else if (n == 1) {
+    take(load(p, where));
+  } else {
+    each_element(p.dtype(), load_n(*this, p.as<ptx::b32>(), n / 2, where), take, where);
+  }
+}
+
+void Emitter::each_element(Dtype dtype, const std::vector<ptx::B32>& words, const Take& take,
+                           Where where) {
+  for (const ptx::B32& word : words) {
+    if (dtype == Dtype::f32)
+      take(bit_cast<ptx::f32>(word, where));
+    else
+      widen_pair(*this, dtype, word, take, where);
+  }
 }
 
 void Emitter::store(const ElementPtr& p, const In<ptx::f32>& value) {
@@ -137,9 +179,17 @@ void Emitter::store_vector(const ElementPtr& p, const std::vector<F32>& values, 
     store_n(*this, p.as<ptx::f32>(), values, where);
     return;
   }
-  std::vector<Val<ptx::u16>> bits;
-  for (const F32& v : values) bits.push_back(narrow(*this, p.dtype(), In<ptx::f32>(v, where)));
-  store_n(*this, p.as<ptx::u16>(), bits, where);
+  if (values.size() == 1) {
+    store(p, In<ptx::f32>(values[0], where));
+    return;
+  }
+  if (values.size() % 2 != 0)
+    throw BuildError(where, "a vector of 16-bit elements has 1, 2, 4 or 8, not " +
+                                std::to_string(values.size()));
+  std::vector<ptx::B32> words;
+  for (std::size_t i = 0; i < values.size(); i += 2)
+    words.push_back(narrow_pair(*this, p.dtype(), values[i], values[i + 1], where));
+  store_n(*this, p.as<ptx::b32>(), words, where);
 }
 
 }  // namespace ptxmill::kernels

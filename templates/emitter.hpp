@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -107,6 +108,9 @@ class Extent : public ptx::Operators<ptx::u32> {
   std::optional<U32> value_;
 };
 
+/// Elements of the widest access of one thread, 16 bytes.
+inline int widest_vector(Dtype dtype) { return 16 / spec::size_bytes(dtype); }
+
 /// A pointer to elements whose type the spec decides. Loads convert to f32, stores from it.
 class ElementPtr {
  public:
@@ -170,8 +174,14 @@ class Emitter : public Kernel {
   /// One element, as f32.
   F32 load(const ElementPtr& p, Where where = Where::here());
   F32 load(ElementPtr&& p, Where where = Where::here());
-  /// `n` neighbouring elements (1, 2 or 4) in one access, as f32.
+  /// `n` neighbouring elements (1, 2, 4, or 8 of 16 bits) in one access, as f32.
   std::vector<F32> load_vector(const ElementPtr& p, int n, Where where = Where::here());
+  /// Gives each element to `take` as soon as it is f32, which may keep it in a variable.
+  using Take = std::function<void(F32&&)>;
+  void load_each(const ElementPtr& p, int n, const Take& take, Where where = Where::here());
+  /// The elements of words as memory has them, in order.
+  void each_element(Dtype dtype, const std::vector<ptx::B32>& words, const Take& take,
+                    Where where = Where::here());
   /// Rounds to the element type.
   void store(const ElementPtr& p, const In<ptx::f32>& value);
   void store(ElementPtr&& p, const In<ptx::f32>& value);

@@ -14,7 +14,8 @@ class Softmax final : public Template {
  public:
   Softmax() { tunable(block); }
 
-  DtypeField dtype{*this, "dtype", "element type of both tensors", {Dtype::f32}};
+  DtypeField dtype{
+      *this, "dtype", "element type of both tensors", {Dtype::f32, Dtype::f16, Dtype::bf16}};
   Dim rows{*this, "rows", "rows of the matrix", {.min = 0, .dynamic_by_default = true}};
   Dim cols{*this, "cols", "columns of the matrix", {.min = 0}};
   Flag log{*this, "log", "the logarithm of the softmax instead", false};
@@ -34,7 +35,7 @@ class Softmax final : public Template {
                return Shape{rows, cols};
              }};
 
-  std::vector<Form> forms() const override { return RowPlan::forms(cols); }
+  std::vector<Form> forms() const override { return RowPlan::forms(cols, dtype); }
   Launch launch(const Form& form) const override {
     return RowPlan::launch(form, rows, cols, block);
   }
@@ -52,7 +53,8 @@ class SoftmaxBody {
         row_(row),
         v_(k, row, "v", row.of_matrix("x", k.ptr(softmax.x))),
         out_(row.of_matrix("out", k.ptr(softmax.out))),
-        log_(softmax.log) {}
+        log_(softmax.log),
+        precision_(precision_for(softmax.dtype)) {}
   void emit();
 
  private:
@@ -66,6 +68,7 @@ class SoftmaxBody {
   KeptRow v_;
   RowPointer out_;
   bool log_;
+  Precision precision_;
 };
 
 /// What every thread has met of a row that streams by, whose exponentials it sums without knowing
@@ -74,8 +77,9 @@ class SoftmaxBody {
 /// e^-2, and so do its errors.
 class OnlineSum {
  public:
-  explicit OnlineSum(Emitter& k)
+  OnlineSum(Emitter& k, Precision precision)
       : k_(k),
+        precision_(precision),
         largest_(k.var<f32>("largest", -std::numeric_limits<float>::infinity())),
         // Not -inf: a thread that has met nothing else must not compute -inf - -inf.
         reference_(k.var<f32>("reference", std::numeric_limits<float>::lowest())),
@@ -84,12 +88,13 @@ class OnlineSum {
   F32 largest() const { return k_.present(largest_); }
   /// The sum of exp(x - max), where max is at least largest().
   F32 relative_to(const Var<f32>& max) const {
-    const F32 factor = exp_nonpositive(k_, reference_ - max);
+    const F32 factor = exp_nonpositive(k_, reference_ - max, precision_);
     return sum_.total() * factor;
   }
 
  private:
   Emitter& k_;
+  Precision precision_;
   Var<f32> largest_, reference_;
   CompensatedSum sum_;
 };
@@ -98,15 +103,15 @@ void OnlineSum::take(const RowChunk& c, RowChunk::Values terms) {
   const F32 chunk_max = reduce_values(k_, Reduction::max, terms);
   largest_ = k_.max_nan(largest_, chunk_max);
   k_.if_("rescale", chunk_max > reference_ + 2.f, [&] {
-    sum_.multiply(exp_nonpositive(k_, reference_ - chunk_max));
+    sum_.multiply(exp_nonpositive(k_, reference_ - chunk_max, precision_));
     reference_ = In<f32>(chunk_max);
   });
-  for (F32& t : terms) t = exp_nonpositive(k_, t - reference_);
+  for (F32& t : terms) t = exp_nonpositive(k_, t - reference_, precision_);
   sum_.add(reduce_values(k_, Reduction::sum, c.masked(std::move(terms), 0.f)));
 }
 
 F32 SoftmaxBody::exponential(const F32& value, const Var<f32>& max) const {
-  return exp_nonpositive(k_, value - max);
+  return exp_nonpositive(k_, value - max, precision_);
 }
 
 /// What the exponentials are multiplied by, or their exponents are less.
@@ -126,7 +131,7 @@ void SoftmaxBody::in_three_passes() {
     return terms;
   });
   const F32 last = last_factor(sum);
-  row_.each("result", log_ ? "subtract, store" : "normalise, store", [&](const RowChunk& c) {
+  row_.each_last("result", log_ ? "subtract, store" : "normalise, store", [&](const RowChunk& c) {
     RowChunk::Values y = v_.again(c);
     for (F32& value : y) value = log_ ? value - max - last : value * last;
     c.store(out_, y);
@@ -134,20 +139,20 @@ void SoftmaxBody::in_three_passes() {
 }
 
 void SoftmaxBody::in_two_passes() {
-  OnlineSum online(k_);
+  OnlineSum online(k_, precision_);
   row_.each("sum", "load, find maximum and sum together",
             [&](const RowChunk& c) { online.take(c, v_.first(c)); });
   const Var<f32> max = row_.across_team("max", Reduction::max, online.largest());
   const F32 own_sum = k_.let("relative_sum", online.relative_to(max));
   const Var<f32> sum = row_.across_team("sum", Reduction::sum, own_sum);
   const F32 last = last_factor(sum);
-  row_.each("result", log_ ? "load, subtract, store" : "load, exponentials, normalise, store",
-            [&](const RowChunk& c) {
-              RowChunk::Values y = v_.again(c);
-              for (F32& value : y)
-                value = log_ ? value - max - last : exponential(value, max) * last;
-              c.store(out_, y);
-            });
+  row_.each_last("result", log_ ? "load, subtract, store" : "load, exponentials, normalise, store",
+                 [&](const RowChunk& c) {
+                   RowChunk::Values y = v_.again(c);
+                   for (F32& value : y)
+                     value = log_ ? value - max - last : exponential(value, max) * last;
+                   c.store(out_, y);
+                 });
 }
 
 void SoftmaxBody::emit() {

@@ -14,6 +14,23 @@ U64 product(Emitter& k, const Extent& a, const Extent& b) {
 
 }  // namespace
 
+std::vector<int> vector_widths(const Dim& dim, Dtype dtype) {
+  // A kernel for any extent has few forms: each is a file that review reads. Models whose speed
+  // matters fix the extent, which leaves one form.
+  if (dtype == Dtype::f32 || !dim.is_static()) return {widest_vector(dtype)};
+  return {widest_vector(dtype), 4, 2};
+}
+
+std::vector<Form> vector_forms(const Dim& dim, Dtype dtype) {
+  std::vector<Form> all;
+  for (const int width : vector_widths(dim, dtype))
+    all.push_back({.name = "vec" + std::to_string(width),
+                   .when = {{.dim = &dim, .multiple_of = width}},
+                   .vector = width});
+  all.push_back({.name = "scalar"});
+  return all;
+}
+
 ElementPtr advance(Emitter& k, const ElementPtr& p, const Extent& a, const Extent& b) {
   constexpr std::int64_t most = 1 << 28;  // elements of a constant offset
   if (a.is(0)) return p;
@@ -29,13 +46,22 @@ ElementPtr go_back(Emitter& k, const ElementPtr& p, const Extent& a, const Exten
 
 std::vector<F32> load_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int n) {
   if (n == 1) return {k.load(p)};
+  if (n == 2) {
+    const auto v = k.load<2>(p);
+    return {v.begin(), v.end()};
+  }
   const auto v = k.load<4>(p);
   return {v.begin(), v.end()};
 }
 
 void store_shared(Emitter& k, const SharedPtr<ptx::f32>& p, const std::vector<F32>& v) {
-  if (v.size() == 1)
+  if (v.size() == 8) {
+    store_shared(k, p, {v.begin(), v.begin() + 4});
+    store_shared(k, p + 4, {v.begin() + 4, v.end()});
+  } else if (v.size() == 1)
     k.store(p, v[0]);
+  else if (v.size() == 2)
+    k.store(p, std::array<F32, 2>{v[0], v[1]});
   else
     k.store(p, std::array<F32, 4>{v[0], v[1], v[2], v[3]});
 }

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "templates/lib/elementary.hpp"
-
 namespace ptxmill::kernels {
 namespace {
 
@@ -52,6 +50,20 @@ F32 gelu_tanh(Emitter& k, const F32& x) {
   return gate(k, x, e, a < largest);
 }
 
+// R(a) = erfcx(a/sqrt 2)/2 on [0, 15] as a quotient of degrees 4 and 5 with R(0) = 1/2: minimax
+// for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32.
+F32 gelu_numerator(Emitter& k, const F32& a, float scale) {
+  const float s = scale;
+  return polynomial(
+      k, {0x1.0e3d68p-8f * s, 0x1.4d5a36p-5f * s, 0x1.77a842p-3f * s, 0x1.c11a9ap-2f * s, 0.5f * s},
+      a);
+}
+
+F32 gelu_denominator(Emitter& k, const F32& a) {
+  return polynomial(
+      k, {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f, 0x1.accf7cp+0f, 1.f}, a);
+}
+
 /// x Phi(x). Away from 0 the lower tail Q(a) = erfc(a/sqrt 2)/2 of a = |x| comes without
 /// cancellation as e^(-a^2/2) R(a); near 0 the upper form 1/2 + x G(-x^2/2) has fewer roundings.
 F32 gelu(Emitter& k, const F32& x) {
@@ -62,15 +74,9 @@ F32 gelu(Emitter& k, const F32& x) {
   const F32 h = a * half;
   const F32 h_low = k.fma(a, half, -h);
   const F32 e = exp_scaled(k, h, h_low);
-  // R(a) = erfcx(a/sqrt 2)/2 on [0, 15] as a quotient of degrees 4 and 5 with R(0) = 1/2: minimax
-  // for the relative error, which is 1.2e-8 (0.2 u) with the coefficients rounded to f32. The
-  // numerator takes the exponential's scale away.
-  constexpr float s = exp_unscale;
-  const F32 n = polynomial(
-      k, {0x1.0e3d68p-8f * s, 0x1.4d5a36p-5f * s, 0x1.77a842p-3f * s, 0x1.c11a9ap-2f * s, 0.5f * s},
-      a);
-  const F32 d = polynomial(
-      k, {0x1.52b112p-7f, 0x1.a1d228p-4f, 0x1.e1400ep-2f, 0x1.340df2p+0f, 0x1.accf7cp+0f, 1.f}, a);
+  // The numerator takes the exponential's scale away.
+  const F32 n = gelu_numerator(k, a, exp_unscale);
+  const F32 d = gelu_denominator(k, a);
   const F32 y = k.rcp_approx_ftz(d);
   const F32 estimate = n * y;
   const F32 residual = k.fma(-d, estimate, n);
@@ -85,36 +91,38 @@ F32 gelu(Emitter& k, const F32& x) {
   return x * phi;
 }
 
-// For results of 16 bits, on the units for approximations: each within a tenth of such a rounding.
+// ---- in half precision: the same formulas without what serves the last bits
 
 constexpr double log2_e = 1.4426950408889634;
 
-/// x Phi(x) = max(x, 0) - |x| Q(|x|), with Q(a) = e^(-a^2/2) R(a) as in gelu. R on [0, 14] as a
+/// x / (1 + e^-w) where w has the sign of x, from e^-|w|.
+F32 half_gate(Emitter& k, const F32& x, const F32& exponential) {
+  const F32 reciprocal = k.rcp_approx_ftz(exponential + 1.f);
+  const F32 upper = x * reciprocal;
+  return upper * k.select(x < 0.f, exponential, 1.f);
+}
+
+F32 half_silu(Emitter& k, const F32& x) {
+  return half_gate(k, x, k.ex2_approx(k.abs(x) * -log2_e));
+}
+
+F32 half_gelu_tanh(Emitter& k, const F32& x) {
+  const double c0 = 2 * std::sqrt(2 / 3.14159265358979323846) * log2_e, c1 = 0.044715 * c0;
+  const F32 a = k.min_nan(k.abs(x), 12.f);
+  const F32 v = k.fma(a * a, -c1, -c0);
+  return half_gate(k, x, k.ex2_approx(a * v));
+}
+
+/// x Phi(x) = max(x, 0) - a Q(a) with Q(a) = e^(-a^2/2) R(a) as in `gelu`. R on [0, 14] as a
 /// polynomial in t = 1 / (1 + 3a/8) (Abramowitz and Stegun, 7.1.26): minimax for the relative
 /// error, which is 3.1e-5.
-F32 gelu_16_bits(Emitter& k, const F32& x) {
-  constexpr float largest = 16.f;  // e^(-a^2/2) is 0 there
-  const F32 a = k.min(k.abs(x), largest);
+F32 half_gelu(Emitter& k, const F32& x) {
+  const F32 a = k.min(k.abs(x), 16.f);
   const F32 t = k.rcp_approx_ftz(k.fma(a, 0.375f, 1.f));
-  const F32 e = k.ex2_approx_ftz(x * static_cast<float>(-0.5 * log2_e) * x);
+  const F32 e = k.ex2_approx(a * (-0.5 * log2_e) * a);
   const F32 r =
       polynomial(k, {-0.09064266f, 0.20028134f, 0.08356428f, 0.15773392f, 0.14906103f, 0.f}, t);
   return k.fma(-a, e * r, k.max_nan(x, 0.f));
-}
-
-/// x / (1 + e^-w).
-F32 gate_16_bits(Emitter& k, const F32& x, const F32& w_log2) {
-  return x * k.rcp_approx_ftz(k.ex2_approx_ftz(-w_log2) + 1.f);
-}
-
-F32 silu_16_bits(Emitter& k, const F32& x) {
-  return gate_16_bits(k, x, x * static_cast<float>(log2_e));
-}
-
-F32 gelu_tanh_16_bits(Emitter& k, const F32& x) {
-  const double c0 = 2 * std::sqrt(2 / 3.14159265358979323846) * log2_e, c1 = 0.044715 * c0;
-  const F32 v = k.fma(x * x, static_cast<float>(c1), static_cast<float>(c0));
-  return gate_16_bits(k, x, x * v);
 }
 
 }  // namespace
@@ -122,14 +130,10 @@ F32 gelu_tanh_16_bits(Emitter& k, const F32& x) {
 F32 activation(Emitter& k, const std::string& name, const F32& x, Precision precision) {
   if (name == "none") return x;
   if (name == "relu") return k.max_nan(x, 0.f);
-  if (precision == Precision::for_16_bits) {
-    if (name == "gelu") return gelu_16_bits(k, x);
-    if (name == "gelu_tanh") return gelu_tanh_16_bits(k, x);
-    if (name == "silu") return silu_16_bits(k, x);
-  }
-  if (name == "gelu") return gelu(k, x);
-  if (name == "gelu_tanh") return gelu_tanh(k, x);
-  if (name == "silu") return silu(k, x);
+  const bool half = precision == Precision::half;
+  if (name == "gelu") return half ? half_gelu(k, x) : gelu(k, x);
+  if (name == "gelu_tanh") return half ? half_gelu_tanh(k, x) : gelu_tanh(k, x);
+  if (name == "silu") return half ? half_silu(k, x) : silu(k, x);
   throw std::logic_error("no activation is called '" + name + "'");
 }
 

@@ -4,24 +4,19 @@
 #include <string>
 #include <vector>
 
-#include "templates/emitter.hpp"
+#include "templates/lib/elementary.hpp"
 
 namespace ptxmill::kernels {
 
 /// The names that `activation` knows, "none" first.
 inline const std::vector<std::string> activation_names{"none", "relu", "gelu", "gelu_tanh", "silu"};
 
-/// What an activation is computed for.
-enum class Precision : std::uint8_t {
-  full,         ///< results in f32
-  for_16_bits,  ///< results that are rounded to f16 or bf16: a tenth of such a rounding is allowed
-};
-
 /// The activation of that name: none, relu, gelu (x/2 (1 + erf(x/sqrt 2))), gelu_tanh (its tanh
 /// approximation: Hendrycks and Gimpel, "Gaussian Error Linear Units", section 2), silu
 /// (x / (1 + exp(-x))). Within 2.6 units in the last place of the result, tails included; gelu 5 in
-/// its negative tail. NaN gives NaN; infinity gives infinity, and minus infinity what the formula
-/// does: NaN, but 0 for relu and for gelu in 16 bits.
+/// its negative tail; in half precision with a relative error of at most 2^-14. NaN gives NaN;
+/// infinity gives infinity, and minus infinity what the formula does: NaN, but 0 for relu and for
+/// gelu in half precision.
 F32 activation(Emitter& k, const std::string& name, const F32& x,
                Precision precision = Precision::full);
 

@@ -55,11 +55,13 @@ F32 exp_scaled(Emitter& k, const F32& x, const F32& x_low) {
   return exp_scaled(k, x, std::optional<F32>(x_low));
 }
 
-F32 exp_nonpositive(Emitter& k, const F32& x) {
+F32 exp_nonpositive(Emitter& k, const F32& x, Precision precision) {
+  if (precision == Precision::half) return k.ex2_approx(x * log2_e);
   return exp_scaled(k, k.max_nan(x, exp_lowest)) * exp_unscale;
 }
 
-F32 exp(Emitter& k, const F32& x) {
+F32 exp(Emitter& k, const F32& x, Precision precision) {
+  if (precision == Precision::half) return k.ex2_approx(x * log2_e);
   // 2^n with n from -189 to 189 takes two factors: 2^64 away from where n would not fit, and back.
   const F32 bounded = k.min_nan(k.max_nan(x, exp_lowest), -exp_lowest);
   const Reduced e = reduce(k, bounded, std::nullopt, 127);

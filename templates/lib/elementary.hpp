@@ -1,18 +1,27 @@
-// Elementary functions on f32 registers, made of correctly rounded arithmetic: the same bits on
-// every device, whatever its approximation units do.
+// Elementary functions on f32 registers. In full precision they are made of correctly rounded
+// arithmetic: the same bits on every device, whatever its approximation units do.
 #pragma once
 
 #include "templates/emitter.hpp"
 
 namespace ptxmill::kernels {
 
-/// e^x within 0.9 units in the last place; gradual underflow, infinity where it overflows, NaN for
-/// NaN.
-F32 exp(Emitter& k, const F32& x);
+/// What becomes of a result.
+enum class Precision : std::uint8_t {
+  full,  ///< it stays f32
+  half  ///< it is rounded to 16 bits: the device's approximation units are far more exact than that
+};
+inline Precision precision_for(Dtype result) {
+  return result == Dtype::f32 ? Precision::full : Precision::half;
+}
+
+/// e^x within 0.9 units in the last place, in half precision with a relative error of at most
+/// 2^-22 (1 + |x|); gradual underflow, infinity where it overflows, NaN for NaN.
+F32 exp(Emitter& k, const F32& x, Precision precision = Precision::full);
 
 /// e^x for x up to 40, with the accuracy of `exp` and fewer instructions: what softmax needs, whose
 /// arguments are differences from a maximum.
-F32 exp_nonpositive(Emitter& k, const F32& x);
+F32 exp_nonpositive(Emitter& k, const F32& x, Precision precision = Precision::full);
 
 /// e^x * 2^64 for x from -131 to 40. The factor keeps the result a normal number; multiplying by
 /// `exp_unscale` takes it away, rounding once where the result is subnormal.

@@ -3,8 +3,7 @@
 
 #include <vector>
 
-#include "templates/emitter.hpp"
-#include "templates/lib/activations.hpp"
+#include "templates/lib/elementary.hpp"
 
 namespace ptxmill::kernels {
 

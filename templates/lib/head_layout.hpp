@@ -13,7 +13,8 @@ class HeadLayout : public Template {
  public:
   enum class Order : std::uint8_t { joined, split };
 
-  DtypeField dtype{*this, "dtype", "element type of both tensors", {Dtype::f32}};
+  DtypeField dtype{
+      *this, "dtype", "element type of both tensors", {Dtype::f32, Dtype::f16, Dtype::bf16}};
   Dim batch{*this, "batch", "sequences", {.min = 0, .dynamic_by_default = true}};
   Dim seq_len{*this, "seq_len", "positions", {.min = 0, .dynamic_by_default = true}};
   // The product of both counts columns in 32 bits.

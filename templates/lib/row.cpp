@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "templates/lib/access.hpp"
+
 namespace ptxmill::kernels {
 namespace {
 
@@ -15,12 +17,13 @@ constexpr int comfortable = 16;        // values a thread, where the CTA's size 
 
 constexpr std::int64_t middling_row = 4096;
 
-/// Variants of forms: for short rows, for middling ones, and the others' is 0.
-constexpr int by_warp = 1, middling = 2;
+/// Variants of forms: for short rows, for middling ones, for every width; 0 is for rows that are
+/// not short.
+constexpr int by_warp = 1, middling = 2, every_width = 3;
 
 int choose_block(const Form& form, const Dim& cols) {
   if (form.variant == by_warp || form.variant == middling) return 256;
-  if (!cols.is_static()) return 512;
+  if (!cols.is_static()) return form.variant == every_width ? 128 : 512;
   int block = 128;
   while (block < 1024 && cols.get() > std::int64_t{block} * comfortable) block *= 2;
   return block;
@@ -32,12 +35,14 @@ RowPlan::RowPlan(const Form& form, const Dim& cols, int wanted_block, const ptx:
     : team(warp),
       block(wanted_block != 0 ? wanted_block : choose_block(form, cols)),
       vector(form.vector),
-      pieces(form.vector == 4 ? 2 : 4),
+      pieces(form.vector > 1               ? 8 / form.vector
+             : form.variant == every_width ? 1
+                                           : 4),
       keep(Keep::nothing) {
   if (form.variant != by_warp) team = block;
   if (!cols.is_static()) {
-    narrowest = form.variant == by_warp ? 1 : short_row + 1;
-    if (form.variant == 0) return;
+    narrowest = form.variant == by_warp || form.variant == every_width ? 1 : short_row + 1;
+    if (form.variant == 0 || form.variant == every_width) return;
     widest = form.variant == by_warp ? short_row : middling_row;
     // Beyond this, too few CTAs would be resident to hide the latency of memory.
     constexpr std::int64_t most_shared = 32 * 1024;
@@ -60,20 +65,29 @@ RowPlan::RowPlan(const Form& form, const Dim& cols, int wanted_block, const ptx:
   }
 }
 
-std::vector<Form> RowPlan::forms(const Dim& cols) {
-  std::vector<Form> all{
-      {.name = "short_vec4",
-       .when = {{.dim = &cols, .max = short_row, .multiple_of = 4}},
-       .vector = 4,
-       .variant = by_warp},
-      {.name = "short", .when = {{.dim = &cols, .max = short_row}}, .variant = by_warp}};
+std::vector<Form> RowPlan::forms(const Dim& cols, Dtype dtype) {
+  // Any width in 16 bits: as few as vector_widths gives.
+  if (dtype != Dtype::f32 && !cols.is_static()) {
+    std::vector<Form> two = vector_forms(cols, dtype);
+    for (Form& form : two) form.variant = every_width;
+    return two;
+  }
+  const std::vector<int> vectors = vector_widths(cols, dtype);
+  std::vector<Form> all;
+  const auto add = [&](const std::string& kind, int vector, std::int64_t most, int variant) {
+    all.push_back({.name = kind + "vec" + std::to_string(vector),
+                   .when = {{.dim = &cols, .max = most, .multiple_of = vector}},
+                   .vector = vector,
+                   .variant = variant});
+  };
+  for (const int v : vectors) add("short_", v, short_row, by_warp);
+  all.push_back({.name = "short", .when = {{.dim = &cols, .max = short_row}}, .variant = by_warp});
   // With a fixed width, what is kept where follows from it.
-  if (!cols.is_static())
-    all.push_back({.name = "middling_vec4",
-                   .when = {{.dim = &cols, .max = middling_row, .multiple_of = 4}},
-                   .vector = 4,
-                   .variant = middling});
-  all.push_back({.name = "vec4", .when = {{.dim = &cols, .multiple_of = 4}}, .vector = 4});
+  if (!cols.is_static()) add("middling_", 4, middling_row, middling);
+  for (const int v : vectors)
+    all.push_back({.name = "vec" + std::to_string(v),
+                   .when = {{.dim = &cols, .multiple_of = v}},
+                   .vector = v});
   all.push_back({.name = "scalar", .when = {}});
   return all;
 }
@@ -166,6 +180,12 @@ void Row::each(const std::string& name, const std::string& phase, const Body& bo
                [&](const U32& base) { k_.phase(phase, [&] { body(chunk(base)); }); });
 }
 
+void Row::each_last(const std::string& name, const std::string& phase, const Body& body) const {
+  const bool several_warps_reread = plan_.team > warp && plan_.keep == RowPlan::Keep::nothing;
+  if (several_warps_reread && plan_.narrowest == 1 && spare_) k_.exit_if(*own_ >= cols_);
+  each(name, phase, body);
+}
+
 Var<f32> Row::sum(const std::string& name, const std::string& phase, const Terms& terms) const {
   const auto partial = [&](const RowChunk& c) {
     return reduce_values(k_, Reduction::sum, c.masked(terms(c), 0.f));
@@ -192,6 +212,11 @@ Var<f32> Row::max(const std::string& name, const std::string& phase, const Terms
       own = k_.max_nan(own, largest);
   });
   return across_team(name, Reduction::max, k_.present(own));
+}
+
+F32 Row::average(const Var<f32>& total) const {
+  if (cols_.is_static()) return total / cols_.get();
+  return total / k_.cvt_rn<f32>(cols_);
 }
 
 void Row::sync_team() const {
@@ -258,6 +283,8 @@ KeptRow::KeptRow(Emitter& k, const Row& row, const std::string& name, const RowP
         k.shared<f32>(name + "_of_row", static_cast<int>(width) * plan.rows_per_cta());
     shared_ =
         k.let(name + "_kept", row.which_ ? rows + *row.which_ * static_cast<int>(width) : rows);
+    parts_ = plan.vector > 4 ? plan.vector / 4 : 1;
+    part_apart_ = static_cast<int>(width) / parts_;
   }
 }
 
@@ -265,7 +292,7 @@ RowChunk::Values KeptRow::first(const RowChunk& c) {
   if (row_.plan().keep == RowPlan::Keep::registers) {
     auto kept = registers_.begin();
     for (const auto& piece : c.pieces_)
-      for (F32& v : k_.load_vector(c.at(source_, piece), c.vector_)) *kept++ = std::move(v);
+      k_.load_each(c.at(source_, piece), c.vector_, [&](F32&& v) { *kept++ = std::move(v); });
     return again(c);
   }
   RowChunk::Values values = c.load(source_);
@@ -279,10 +306,10 @@ RowChunk::Values KeptRow::again(const RowChunk& c) const {
   for (const Var<f32>& v : registers_) values.push_back(k_.present(v));
   if (!shared_) return values;
   for (int i = 0; i < static_cast<int>(c.pieces_.size()); ++i) {
-    if (c.vector_ == 1)
-      values.push_back(k_.load(place(c, i)));
-    else
-      for (const F32& v : k_.load<4>(place(c, i))) values.push_back(v);
+    const SharedPtr<f32> from = place(c, i);
+    for (int part = 0; part < parts_; ++part)
+      for (const F32& v : load_shared(k_, from + part * part_apart_, c.vector_ / parts_))
+        values.push_back(v);
   }
   return values;
 }
@@ -303,21 +330,24 @@ SharedPtr<f32> KeptRow::place(const RowChunk& c, int i) const {
   // Beyond the row's end, a place that no other thread writes.
   if (piece.inside && row_.plan().widest > 0) {
     const U32 column = *row_.own_ + c.base_ + piece.offset;
-    return *shared_ + k_.select(*piece.inside, column, *row_.own_);
+    return *shared_ + in_part(k_.select(*piece.inside, column, *row_.own_));
   }
-  if (piece.column) return *shared_ + *piece.column;
-  return *shared_ + (*row_.own_ + c.base_) + piece.offset;
+  if (piece.column) return *shared_ + in_part(*piece.column);
+  if (parts_ == 1) return *shared_ + (*row_.own_ + c.base_) + piece.offset;
+  return *shared_ + in_part(*row_.own_ + c.base_) + piece.offset / parts_;
+}
+
+U32 KeptRow::in_part(const U32& column) const {
+  return parts_ == 1 ? column : k_.assume_multiple(column / parts_, 4);
 }
 
 void KeptRow::store_shared(const RowChunk& c, const RowChunk::Values& values) const {
   auto v = values.begin();
-  for (int i = 0; i < static_cast<int>(c.pieces_.size()); ++i, v += c.vector_) {
+  for (int i = 0; i < static_cast<int>(c.pieces_.size()); ++i) {
     const SharedPtr<f32> to = place(c, i);
     const auto store = [&] {
-      if (c.vector_ == 1)
-        k_.store(to, v[0]);
-      else
-        k_.store(to, std::array<F32, 4>{v[0], v[1], v[2], v[3]});
+      for (int part = 0; part < parts_; ++part, v += c.vector_ / parts_)
+        kernels::store_shared(k_, to + part * part_apart_, {v, v + c.vector_ / parts_});
     };
     const RowChunk::Piece& piece = c.pieces_[static_cast<std::size_t>(i)];
     if (piece.inside)

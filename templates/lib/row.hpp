@@ -1,5 +1,5 @@
 // The rows of a matrix, each worked on by a team of threads: a warp where rows are short, else the
-// CTA. What layer norm and softmax share: who takes which columns, and where values are kept
+// CTA. What norms and softmax share: who takes which columns, and where values are kept
 // between passes.
 #pragma once
 
@@ -37,8 +37,10 @@ struct RowPlan {
   std::vector<std::pair<std::string, std::string>> division() const;
 
   /// Short rows (up to 1024 columns), rows that shared memory keeps whatever their width (up to
-  /// 4096), and long ones, each by vectors of 4 and by single columns.
-  static std::vector<Form> forms(const Dim& cols);
+  /// 4096), and long ones, by vectors of 16 bytes, with a fixed width by narrower ones too, and by
+  /// single columns; for any width of 16-bit elements one form by vectors and one by single
+  /// columns.
+  static std::vector<Form> forms(const Dim& cols, Dtype dtype);
   static Launch launch(const Form& form, const Dim& rows, const Dim& cols, int block);
 };
 
@@ -99,11 +101,16 @@ class Row {
 
   /// Runs the body for every chunk of the row: in a loop called `name` where there are several.
   void each(const std::string& name, const std::string& phase, const Body& body) const;
+  /// The same for the last pass, which may store over the input: threads without a column, which
+  /// would read another's, end before it.
+  void each_last(const std::string& name, const std::string& phase, const Body& body) const;
   /// The sum of terms over the row, the same bits in each thread of the team. The order depends on
   /// the width alone.
   Var<ptx::f32> sum(const std::string& name, const std::string& phase, const Terms& terms) const;
   /// The largest of terms over the row; NaN where any is.
   Var<ptx::f32> max(const std::string& name, const std::string& phase, const Terms& terms) const;
+  /// A sum over the row, divided by its length.
+  F32 average(const Var<ptx::f32>& total) const;
   /// Combines a value of each thread of the team.
   Var<ptx::f32> across_team(const std::string& name, Reduction op, const F32& value) const;
 
@@ -144,6 +151,7 @@ class KeptRow {
 
  private:
   SharedPtr<ptx::f32> place(const RowChunk& c, int i) const;
+  U32 in_part(const U32& column) const;
   void store_shared(const RowChunk& c, const RowChunk::Values& values) const;
 
   Emitter& k_;
@@ -151,6 +159,9 @@ class KeptRow {
   RowPointer source_;
   std::vector<Var<ptx::f32>> registers_;
   std::optional<SharedPtr<ptx::f32>> shared_;  ///< the row; what counts, the thread itself wrote
+  /// A vector of 8 is kept as two of 4 that lie in different halves of the row's place, so that
+  /// what neighbouring threads access together lies side by side.
+  int parts_ = 1, part_apart_ = 0;
 };
 
 }  // namespace ptxmill::kernels

@@ -64,8 +64,7 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
       SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
       staged_.shape(), chunks);
   const int groups = panel_cols() / group_cols;
-  const auto precision =
-      tensors_.out.dtype() == Dtype::f32 ? Precision::full : Precision::for_16_bits;
+  const Precision precision = precision_for(tensors_.out.dtype());
   for (int g : unroll(groups)) {
     const U32 wanted = part.col + part.panel * panel_cols() + g * group_cols + quarter * 2;
     // Columns beyond the last are not stored, and take the last ones' bias.

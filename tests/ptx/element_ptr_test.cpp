@@ -34,7 +34,7 @@ class Convert final : public kernels::Template {
  public:
   DtypeField from{*this, "from", "element type of x", {Dtype::f32, Dtype::f16, Dtype::bf16}};
   DtypeField to{*this, "to", "element type of out", {Dtype::f32, Dtype::f16, Dtype::bf16}};
-  Integer width{*this, "width", "elements a thread", {.max = 4}};
+  Integer width{*this, "width", "elements a thread", {.max = 8}};
   Dim n{*this, "n", "elements", {.multiple_of = 4}};
   Tensor x{*this, "x", Direction::in, from, "the input", [this] { return Shape{n}; }};
   Tensor out{*this, "out", Direction::out, to, "the result", [this] { return Shape{n}; }};
@@ -140,12 +140,22 @@ TEST_CASE_FIXTURE(DeviceFixture, "f32 passes through") {
 }
 
 TEST_CASE_FIXTURE(DeviceFixture, "16-bit values survive the way through f32") {
-  std::vector<std::uint16_t> all;
-  for (int bits = 0; bits < 0x10000; ++bits)
-    if (!std::isnan(decode(half_format, static_cast<std::uint16_t>(bits))))
-      all.push_back(static_cast<std::uint16_t>(bits));
-  while (all.size() % 4 != 0) all.push_back(0);
-  CHECK(converted<std::uint16_t>(*this, "f16", "f16", 4, all) == all);
+  for (const std::string type : {"f16", "bf16"}) {
+    std::vector<std::uint16_t> all;
+    for (int bits = 0; bits < 0x10000; ++bits)
+      if (!std::isnan(decode(format_of(type), static_cast<std::uint16_t>(bits))))
+        all.push_back(static_cast<std::uint16_t>(bits));
+    while (all.size() % 8 != 0) all.push_back(0);
+    for (const int width : {1, 2, 4, 8})
+      CHECK_MESSAGE(converted<std::uint16_t>(*this, type, type, width, all) == all,
+                    type << ", " << width << " an access");
+  }
+}
+
+TEST_CASE("a vector of what no access takes is refused") {
+  CHECK_THROWS_AS(kernel_text("f32", "f32", 8), ptx::BuildError);
+  CHECK_THROWS_AS(kernel_text("f16", "f16", 6), ptx::BuildError);
+  CHECK_THROWS_AS(kernel_text("bf16", "bf16", 3), ptx::BuildError);
 }
 
 }  // namespace

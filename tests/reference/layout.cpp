@@ -1,5 +1,7 @@
 #include "tests/reference/layout.hpp"
 
+#include <cstdint>
+
 namespace ptxmill::reference {
 
 template <class T>
@@ -43,6 +45,8 @@ std::vector<T> merge_heads(std::span<const T> x, std::size_t batch, std::size_t 
                                          std::size_t, std::size_t);
 PTXMILL_INSTANTIATE(double)
 PTXMILL_INSTANTIATE(float)
+PTXMILL_INSTANTIATE(std::uint32_t)
+PTXMILL_INSTANTIATE(std::uint16_t)
 #undef PTXMILL_INSTANTIATE
 
 }  // namespace ptxmill::reference

@@ -25,9 +25,22 @@ struct OpsFixture : ptxmill::test::DeviceFixture {
   Tensor draw(const Shape& shape) {
     std::vector<float> values(static_cast<std::size_t>(shape.elements()));
     for (float& value : values) value = static_cast<float>(static_cast<int>(random() % 9) - 4);
-    return Tensor::from_host(stream, values, shape);
+    if (dtype == DType::f32) return Tensor::from_host(stream, values, shape);
+    std::vector<std::uint16_t> bits;
+    for (const float value : values)
+      bits.push_back(static_cast<std::uint16_t>(encode(dtype, value)));
+    return Tensor::from_host(stream, dtype, shape, std::as_bytes(std::span(bits)));
   }
-  std::vector<float> host(const Tensor& tensor) const { return tensor.to_host<float>(stream); }
+  std::vector<float> host(const Tensor& tensor) const {
+    if (tensor.dtype() == DType::f32) return tensor.to_host<float>(stream);
+    std::vector<std::uint16_t> bits(static_cast<std::size_t>(tensor.shape().elements()));
+    tensor.to_host(stream, std::as_writable_bytes(std::span(bits)));
+    std::vector<float> values;
+    for (const std::uint16_t& element : bits)
+      values.push_back(
+          static_cast<float>(decode(tensor.dtype(), std::as_bytes(std::span(&element, 1)).data())));
+    return values;
+  }
 
   void check(const Tensor& actual, const Shape& shape,
              const std::function<double(std::span<const std::int64_t>)>& expected) const {
@@ -36,7 +49,8 @@ struct OpsFixture : ptxmill::test::DeviceFixture {
     std::vector<std::int64_t> index(static_cast<std::size_t>(shape.rank()), 0);
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double wanted = expected(index);
-      if (!(std::fabs(values[i] - wanted) <= 1e-4 * (1 + std::fabs(wanted))))
+      const double bound = actual.dtype() == DType::f32 ? 1e-4 : 1e-2;
+      if (!(std::fabs(values[i] - wanted) <= bound * (1 + std::fabs(wanted))))
         FAIL("element ", i, " is ", values[i], ", and should be ", wanted);
       for (std::size_t d = index.size(); d-- > 0;) {
         if (++index[d] < shape[static_cast<int>(d)]) break;
@@ -46,6 +60,7 @@ struct OpsFixture : ptxmill::test::DeviceFixture {
   }
 
   KernelLibrary library;
+  DType dtype = DType::f32;  ///< of what is drawn
   std::mt19937_64 random{ptxmill::test::run_seed()};
 };
 
@@ -130,6 +145,85 @@ TEST_CASE_FIXTURE(OpsFixture, "ops: gemm with its layouts and epilogues") {
   CHECK(thrown_by([&] {
           gemm(library, stream, a, w, {.activation = "silu"});
         }).says("gemm: activation is none"));
+}
+
+TEST_CASE_FIXTURE(OpsFixture, "ops: rms_norm, and the norms and softmax of 16-bit elements") {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    CAPTURE(name(type));
+    dtype = type;
+    const Shape shape{2, 3, 24};
+    const Tensor x = draw(shape), gamma = draw({24}), beta = draw({24});
+    const std::vector<float> values = host(x), g = host(gamma), b = host(beta);
+    const auto element = [&](Index i) { return at(values, shape, {i[0], i[1], i[2]}); };
+    const auto mean = [&](Index i, const std::function<double(double)>& term) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < 24; ++c) sum += term(at(values, shape, {i[0], i[1], c}));
+      return sum / 24;
+    };
+    check(rms_norm(library, stream, x, gamma), shape, [&](Index i) {
+      const double squares = mean(i, [](double v) { return v * v; });
+      return element(i) / std::sqrt(squares + 1e-5) * g[static_cast<std::size_t>(i[2])];
+    });
+    check(layer_norm(library, stream, x, gamma, beta), shape, [&](Index i) {
+      const double centre = mean(i, [](double v) { return v; });
+      const double variance = mean(i, [&](double v) { return (v - centre) * (v - centre); });
+      const auto c = static_cast<std::size_t>(i[2]);
+      return (element(i) - centre) / std::sqrt(variance + 1e-5) * g[c] + b[c];
+    });
+    const auto sum = [&](Index i) { return 24 * mean(i, [](double v) { return std::exp(v); }); };
+    check(softmax(library, stream, x), shape,
+          [&](Index i) { return std::exp(element(i)) / sum(i); });
+    CHECK(thrown_by([&] {
+            rms_norm(library, stream, x, beta.slice(0, 0, 23));
+          }).says("rms_norm: 'gamma'"));
+  }
+}
+
+TEST_CASE_FIXTURE(OpsFixture, "ops: 16-bit elements in other orders") {
+  for (const DType type : {DType::f16, DType::bf16}) {
+    dtype = type;
+    const Tensor x = draw({2, 5, 12});
+    const std::vector<float> values = host(x);
+    check(transpose(library, stream, x), {2, 12, 5}, [&](Index i) {
+      return at(values, x.shape(), {i[0], i[2], i[1]});
+    });
+    const Tensor heads = split_heads(library, stream, x, 3);
+    check(heads, {2, 3, 5, 4}, [&](Index i) {
+      return at(values, x.shape(), {i[0], i[2], i[1] * 4 + i[3]});
+    });
+    CHECK(host(merge_heads(library, stream, heads)) == values);
+  }
+}
+
+TEST_CASE_FIXTURE(OpsFixture, "ops: gemv with its layouts, epilogues and element types") {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    CAPTURE(name(type));
+    dtype = type;
+    const Tensor x = draw({1, 16}), w = draw({5, 16}), bias = draw({5}), residual = draw({1, 5});
+    const std::vector<float> xv = host(x), wv = host(w), bv = host(bias), rv = host(residual);
+    const auto product = [&](Index i) {
+      double sum = 0;
+      for (std::int64_t k = 0; k < 16; ++k)
+        sum += xv[static_cast<std::size_t>(k)] * at(wv, w.shape(), {i[1], k});
+      return sum;
+    };
+    const auto gelu = [](double v) { return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0))); };
+    const auto biased = [&](Index i) { return product(i) + bv[static_cast<std::size_t>(i[1])]; };
+    const Shape shape{1, 5};
+    check(gemv(library, stream, x, w), shape, product);
+    if (type == DType::f32)
+      check(gemv(library, stream, x, transpose(library, stream, w), {.layout = "in_out"}), shape,
+            product);
+    check(gemv(library, stream, x, w, {.bias = bias}), shape, biased);
+    check(gemv(library, stream, x, w, {.activation = "gelu", .bias = bias}), shape,
+          [&](Index i) { return gelu(biased(i)); });
+    check(gemv(library, stream, x, w, {.bias = bias, .residual = residual}), shape,
+          [&](Index i) { return biased(i) + rv[static_cast<std::size_t>(i[1])]; });
+  }
+  dtype = DType::f32;
+  CHECK(thrown_by([&] {
+          gemv(library, stream, draw({16}), draw({5, 16}), Tensor::empty(stream, DType::f16, {5}));
+        }).says("out_dtype is not f16"));
 }
 
 TEST_CASE_FIXTURE(OpsFixture, "ops: attention, full and causal, with and without log-sum-exp") {

@@ -15,6 +15,10 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::uint32_t bits(float value) { return std::bit_cast<std::uint32_t>(value); }
+template <class Whole>
+std::uint32_t bits(Whole value) {
+  return value;
+}
 
 std::string index_text(std::size_t flat, const std::vector<std::size_t>& shape) {
   std::string text;
@@ -78,7 +82,23 @@ Comparison compare(std::span<const float> actual, std::span<const double> expect
   return result;
 }
 
-Comparison compare_bits(std::span<const float> actual, std::span<const float> expected,
+namespace {
+
+std::string text_of(float value) {
+  std::ostringstream text;
+  text << std::setprecision(9) << value << " (0x" << std::hex << bits(value) << ")";
+  return text.str();
+}
+
+template <class Whole>
+std::string text_of(Whole value) {
+  std::ostringstream text;
+  text << "0x" << std::hex << value;
+  return text.str();
+}
+
+template <class T>
+Comparison compare_each(std::span<const T> actual, std::span<const T> expected,
                         const std::vector<std::size_t>& shape) {
   if (actual.size() != expected.size()) return size_mismatch(actual.size(), expected.size());
   Comparison result;
@@ -90,14 +110,30 @@ Comparison compare_bits(std::span<const float> actual, std::span<const float> ex
   }
   std::ostringstream text;
   text << result.failures << " of " << result.elements << " elements differ in their bits";
-  if (result.failures != 0) {
-    text << "; first at " << index_text(result.worst, shape) << ": got " << std::setprecision(9)
-         << actual[result.worst] << " (0x" << std::hex << bits(actual[result.worst]) << std::dec
-         << "), expected " << expected[result.worst] << " (0x" << std::hex
-         << bits(expected[result.worst]) << ")";
-  }
+  if (result.failures != 0)
+    text << "; first at " << index_text(result.worst, shape) << ": got "
+         << text_of(actual[result.worst]) << ", expected " << text_of(expected[result.worst]);
   result.report = text.str();
   return result;
+}
+
+}  // namespace
+
+Comparison compare_bits(std::span<const float> actual, std::span<const float> expected,
+                        const std::vector<std::size_t>& shape) {
+  return compare_each(actual, expected, shape);
+}
+
+Comparison compare_bits(std::span<const std::uint32_t> actual,
+                        std::span<const std::uint32_t> expected,
+                        const std::vector<std::size_t>& shape) {
+  return compare_each(actual, expected, shape);
+}
+
+Comparison compare_bits(std::span<const std::uint16_t> actual,
+                        std::span<const std::uint16_t> expected,
+                        const std::vector<std::size_t>& shape) {
+  return compare_each(actual, expected, shape);
 }
 
 }  // namespace ptxmill::test

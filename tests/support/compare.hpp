@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <iosfwd>
 #include <span>
 #include <string>
@@ -29,6 +30,14 @@ Comparison compare(std::span<const float> actual, std::span<const double> expect
 
 /// Every element must have the same bits, so that NaN equals NaN and 0 differs from -0.
 Comparison compare_bits(std::span<const float> actual, std::span<const float> expected,
+                        const std::vector<std::size_t>& shape = {});
+
+/// The same for elements of which only the bits matter.
+Comparison compare_bits(std::span<const std::uint32_t> actual,
+                        std::span<const std::uint32_t> expected,
+                        const std::vector<std::size_t>& shape = {});
+Comparison compare_bits(std::span<const std::uint16_t> actual,
+                        std::span<const std::uint16_t> expected,
                         const std::vector<std::size_t>& shape = {});
 
 }  // namespace ptxmill::test

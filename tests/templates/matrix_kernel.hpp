@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "runtime/manifest.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/device_fixture.hpp"
+#include "tests/support/inputs.hpp"
 #include "tests/templates/harness.hpp"
 
 namespace ptxmill::test {
@@ -28,24 +30,46 @@ struct Matrix {
   }
 };
 
+/// A test of kernels of one element type.
+class ElementFixture : public DeviceFixture {
+ public:
+  /// Values that the type has.
+  std::vector<float> draw_values(std::int64_t count, Inputs inputs = Inputs::normal) {
+    return reference::round_to(element, draw(random, static_cast<std::size_t>(count), inputs));
+  }
+  Matrix draw_matrix(std::int64_t rows, std::int64_t cols, Inputs inputs = Inputs::normal) {
+    return {rows, cols, draw_values(rows * cols, inputs)};
+  }
+
+  reference::Element element = reference::Element::f32;
+  Random random;
+
+ protected:
+  explicit ElementFixture(const char* name) : random(random_for(name)) {}
+};
+
 /// A kernel that takes a matrix x, perhaps vectors of its width, and writes a matrix `out`.
 class MatrixKernel {
  public:
   /// `cols_name` is what the kernel calls the columns.
   MatrixKernel(const DeviceFixture& fixture, rt::Kernel kernel, std::string cols_name)
-      : fixture_(fixture), kernel_(std::move(kernel)), cols_name_(std::move(cols_name)) {}
+      : fixture_(fixture),
+        kernel_(std::move(kernel)),
+        cols_name_(std::move(cols_name)),
+        dtype_(kernel_.info().dtypes.at("dtype")) {}
+
+  /// The type of all tensors.
+  reference::Element element() const { return element_of(dtype_); }
 
   Matrix run(const Matrix& x, const std::vector<std::vector<float>>& vectors = {}) const {
-    const auto in = fixture_.input(x.values, {x.rows, x.cols});
-    const auto out = fixture_.output({x.rows, x.cols});
-    std::vector<GuardedTensor> given;
-    for (const auto& v : vectors) given.push_back(fixture_.input(v, {x.cols}));
-    std::vector<rt::Argument> arguments{in.tensor()};
-    for (const auto& v : given) arguments.emplace_back(v.tensor());
-    arguments.emplace_back(out.tensor());
-    const std::vector<rt::Dim> dims{{"rows", x.rows}, {cols_name_, x.cols}};
-    kernel_.launch_packed(fixture_.stream, dims, arguments);
-    return {x.rows, x.cols, out.read()};
+    const auto in = fixture_.input(x.values, {x.rows, x.cols}, dtype_);
+    const auto out = fixture_.output({x.rows, x.cols}, dtype_);
+    return launch(x, in, vectors, out);
+  }
+  /// With the input for the result.
+  Matrix run_in_place(const Matrix& x, const std::vector<std::vector<float>>& vectors = {}) const {
+    const auto both = fixture_.input(x.values, {x.rows, x.cols}, dtype_);
+    return launch(x, both, vectors, both);
   }
 
   /// The same bits again, and for rows on their own: neither time nor company matters.
@@ -57,9 +81,22 @@ class MatrixKernel {
   }
 
  private:
+  Matrix launch(const Matrix& x, const GuardedTensor& in,
+                const std::vector<std::vector<float>>& vectors, const GuardedTensor& out) const {
+    std::vector<GuardedTensor> given;
+    for (const auto& v : vectors) given.push_back(fixture_.input(v, {x.cols}, dtype_));
+    std::vector<rt::Argument> arguments{in.tensor()};
+    for (const auto& v : given) arguments.emplace_back(v.tensor());
+    arguments.emplace_back(out.tensor());
+    const std::vector<rt::Dim> dims{{"rows", x.rows}, {cols_name_, x.cols}};
+    kernel_.launch_packed(fixture_.stream, dims, arguments);
+    return {x.rows, x.cols, out.values()};
+  }
+
   const DeviceFixture& fixture_;
   rt::Kernel kernel_;
   std::string cols_name_;
+  rt::DType dtype_;
 };
 
 }  // namespace ptxmill::test

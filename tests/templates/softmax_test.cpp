@@ -19,30 +19,39 @@ namespace {
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-std::string spec(const std::string& cols, bool log, const std::string& more = "") {
-  return R"({"name": "k", "template": "softmax", "dtype": "f32", "cols": )" + cols +
-         R"(, "log": )" + (log ? "true" : "false") + more + "}";
+std::string spec(const std::string& cols, bool log, const std::string& more = "",
+                 reference::Element element = reference::Element::f32) {
+  return std::string(R"({"name": "k", "template": "softmax", "dtype": ")") +
+         reference::name_of(element) + R"(", "cols": )" + cols + R"(, "log": )" +
+         (log ? "true" : "false") + more + "}";
 }
 
-class SoftmaxFixture : public DeviceFixture {
+reference::Expected expect(reference::Element element, const std::vector<float>& x,
+                           std::size_t cols, bool log) {
+  return reference::stored_as(
+      element, log ? reference::expect_log_softmax(x, cols) : reference::expect_softmax(x, cols),
+      2);
+}
+
+class SoftmaxFixture : public ElementFixture {
  public:
+  SoftmaxFixture() : ElementFixture("softmax") {}
+
+  GeneratedLibrary made(const std::string& cols, bool log, const std::string& more = "") const {
+    return GeneratedLibrary(device(), spec(cols, log, more, element));
+  }
+
   void check(const MatrixKernel& kernel, const Matrix& x, bool log) const {
-    const auto cols = static_cast<std::size_t>(x.cols);
     const Matrix result = kernel.run(x);
-    const auto expected = log ? reference::expect_log_softmax(x.values, cols)
-                              : reference::expect_softmax(x.values, cols);
+    const auto expected = expect(element, x.values, static_cast<std::size_t>(x.cols), log);
     CHECK(compare(result.values, expected.value, expected.bound, x.shape()));
     if (x.rows > 1) kernel.check_determinism(x, result);
   }
 
-  Matrix draw_matrix(std::int64_t rows, std::int64_t cols, Inputs inputs = Inputs::normal) {
-    return {rows, cols, draw(random, static_cast<std::size_t>(rows * cols), inputs)};
-  }
-
   bool affordable(const std::string& kernel, std::int64_t rows, std::int64_t cols) {
-    return budget.allows(
-        "softmax " + kernel + " " + std::to_string(rows) + "x" + std::to_string(cols),
-        static_cast<std::uint64_t>(rows * cols));
+    return budget.allows(std::string("softmax ") + reference::name_of(element) + " " + kernel +
+                             " " + std::to_string(rows) + "x" + std::to_string(cols),
+                         static_cast<std::uint64_t>(rows * cols));
   }
 
   struct Way {
@@ -59,17 +68,16 @@ class SoftmaxFixture : public DeviceFixture {
         CAPTURE(log);
         CAPTURE(way.cols);
         CAPTURE(way.width);
-        const GeneratedLibrary library(device(), spec(way.cols, log));
+        const GeneratedLibrary library = made(way.cols, log);
         body(log, way.width, MatrixKernel(*this, library.kernel("k"), "cols"));
       }
   }
 
-  Random random = random_for("softmax");
   CaseBudget budget{200'000, 4'000'000};
 };
 
 std::vector<std::int64_t> widths() {
-  std::vector<std::int64_t> all = edge_sizes({32, 128, 512, 1024, 2048, 4096});
+  std::vector<std::int64_t> all = edge_sizes({32, 128, 256, 512, 1024, 2048, 4096});
   for (const std::int64_t cols : {384, 1500, 8192, 16384, 16385, 32768, 32772, 40001, 51864, 51865,
                                   51866, 128256, 151936, 1 << 20, (1 << 20) + 1})
     all.push_back(cols);
@@ -80,7 +88,7 @@ std::int64_t rows_for(std::int64_t cols) { return cols > 20000 ? 1 : cols > 2000
 
 /// Where x is -inf, the result must be exactly that of weight 0; elsewhere, that of the row
 /// without those columns.
-void check_excluding(const Matrix& x, const Matrix& result, bool log) {
+void check_excluding(reference::Element element, const Matrix& x, const Matrix& result, bool log) {
   for (std::int64_t i = 0; i < x.rows; ++i) {
     const std::vector<float> ins = x.row(i).values, outs = result.row(i).values;
     std::vector<float> kept, actual;
@@ -93,8 +101,7 @@ void check_excluding(const Matrix& x, const Matrix& result, bool log) {
         actual.push_back(out);
       }
     }
-    const auto expected = log ? reference::expect_log_softmax(kept, kept.size())
-                              : reference::expect_softmax(kept, kept.size());
+    const auto expected = expect(element, kept, kept.size(), log);
     CHECK(compare(actual, expected.value, expected.bound));
   }
 }
@@ -102,19 +109,21 @@ void check_excluding(const Matrix& x, const Matrix& result, bool log) {
 }  // namespace
 
 TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, every width by a kernel made for it") {
+  element = each_element();
   for (const std::int64_t cols : widths())
     for (const bool log : {false, true}) {
       CAPTURE(cols);
       CAPTURE(log);
       if (!affordable("static", rows_for(cols), cols)) continue;
-      const GeneratedLibrary library(device(), spec(std::to_string(cols), log));
+      const GeneratedLibrary library = made(std::to_string(cols), log);
       check({*this, library.kernel("k"), "cols"}, draw_matrix(rows_for(cols), cols), log);
     }
 }
 
 TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, every width by the kernel for any") {
+  element = each_element();
   for (const bool log : {false, true}) {
-    const GeneratedLibrary library(device(), spec(R"("dynamic")", log));
+    const GeneratedLibrary library = made(R"("dynamic")", log);
     const MatrixKernel kernel(*this, library.kernel("k"), "cols");
     for (const std::int64_t cols : widths()) {
       CAPTURE(cols);
@@ -126,8 +135,9 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, every width by the kernel for any") 
 }
 
 TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, random shapes") {
+  element = each_element();
   for (const bool log : {false, true}) {
-    const GeneratedLibrary library(device(), spec(R"("dynamic")", log));
+    const GeneratedLibrary library = made(R"("dynamic")", log);
     const MatrixKernel kernel(*this, library.kernel("k"), "cols");
     for (int i = 0; i < 30; ++i) {
       const std::int64_t rows = random_size(random, 300), cols = random_size(random, 5000);
@@ -142,22 +152,25 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, random shapes") {
 }
 
 TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, block sizes that the spec sets") {
+  element = each_element();
   for (const int block : {32, 64, 256, 1024})
     for (const int cols : {100, 1500, 9000}) {
       CAPTURE(block);
       CAPTURE(cols);
       const std::string more = R"(, "block": )" + std::to_string(block);
-      const GeneratedLibrary library(device(), spec(std::to_string(cols), false, more));
+      const GeneratedLibrary library = made(std::to_string(cols), false, more);
       if (affordable("block " + std::to_string(block), 3, cols))
         check({*this, library.kernel("k"), "cols"}, draw_matrix(3, cols), false);
     }
 }
 
 TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, rows of equal values, rising, falling, far apart") {
+  element = each_element();
   for_each_way([&](bool log, std::int64_t width, const MatrixKernel& kernel) {
     const auto row = [&](auto value) {
       std::vector<float> v(static_cast<std::size_t>(width));
-      for (std::size_t j = 0; j < v.size(); ++j) v[j] = value(static_cast<float>(j));
+      for (std::size_t j = 0; j < v.size(); ++j)
+        v[j] = reference::round_to(element, value(static_cast<float>(j)));
       check(kernel, {1, width, v}, log);
     };
     const auto n = static_cast<float>(width);
@@ -166,13 +179,15 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, rows of equal values, rising, fallin
     row([&](float j) { return 8.f * j / n; });  // a new maximum at each step
     row([&](float j) { return 300.f * j / n; });
     row([&](float j) { return -300.f * j / n; });
-    row([](float j) { return 1e30f * std::fmod(j, 3.f); });
+    const float far = element == reference::Element::f16 ? 3e4f : 1e30f;
+    row([&](float j) { return far * std::fmod(j, 3.f); });
     row([&](float j) { return j == n - 1 ? 50.f : -50.f; });
     row([](float j) { return 1e4f + std::fmod(j, 7.f); });
   });
 }
 
 TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, columns of -inf weigh nothing") {
+  element = each_element();
   for_each_way([&](bool log, std::int64_t width, const MatrixKernel& kernel) {
     Matrix x = draw_matrix(3, width);
     for (std::int64_t j = 0; j < width; ++j) {
@@ -180,12 +195,13 @@ TEST_CASE_FIXTURE(SoftmaxFixture, "softmax, columns of -inf weigh nothing") {
       if (j < width - 2) x.values[static_cast<std::size_t>(width + j)] = -infinity;  // most
       if (j != 1) x.values[static_cast<std::size_t>(2 * width + j)] = -infinity;     // all but one
     }
-    check_excluding(x, kernel.run(x), log);
+    check_excluding(element, x, kernel.run(x), log);
   });
 }
 
 TEST_CASE_FIXTURE(SoftmaxFixture,
                   "softmax, a row of -inf, with a NaN or +inf, is NaN, and no other") {
+  element = each_element();
   for_each_way([&](bool log, std::int64_t width, const MatrixKernel& kernel) {
     const Matrix clean = draw_matrix(4, width);
     const Matrix expected = kernel.run(clean);
@@ -206,15 +222,20 @@ TEST_CASE_FIXTURE(SoftmaxFixture,
 
 TEST_CASE_FIXTURE(SoftmaxFixture,
                   "softmax, nothing to do is a success; the result may be the input") {
-  const GeneratedLibrary library(device(), spec("96", false));
+  element = each_element();
+  const GeneratedLibrary library = made("96", false);
   const MatrixKernel kernel(*this, library.kernel("k"), "cols");
   CHECK(kernel.run({0, 96, {}}).values.empty());
-  const GeneratedLibrary any(device(), spec(R"("dynamic")", false));
+  const GeneratedLibrary any = made(R"("dynamic")", false);
   CHECK(MatrixKernel(*this, any.kernel("k"), "cols").run({7, 0, {}}).values.empty());
   const Matrix x = draw_matrix(5, 96);
-  const auto both = input(x.values, {5, 96});
-  library.kernel("k").launch(stream, {{"rows", 5}}, both.tensor(), both.tensor());
-  CHECK(compare_bits(both.read(), kernel.run(x).values, x.shape()));
+  CHECK(compare_bits(kernel.run_in_place(x).values, kernel.run(x).values, x.shape()));
+  for (const std::int64_t cols : {96, 1284, 9000}) {
+    CAPTURE(cols);
+    const Matrix wide = draw_matrix(3, cols);
+    const MatrixKernel of_any(*this, any.kernel("k"), "cols");
+    CHECK(compare_bits(of_any.run_in_place(wide).values, of_any.run(wide).values, wide.shape()));
+  }
 }
 
 TEST_CASE("softmax, what the spec reader refuses") {
@@ -224,7 +245,7 @@ TEST_CASE("softmax, what the spec reader refuses") {
         "got 0\n");
   CHECK(problems_of(spec("64", false, R"(, "block": 2048)")).find("/kernels/0/block: expected") !=
         std::string::npos);
-  CHECK(problems_of(R"({"name": "k", "template": "softmax", "dtype": "bf16", "cols": 8})")
+  CHECK(problems_of(R"({"name": "k", "template": "softmax", "dtype": "f64", "cols": 8})")
             .find("/kernels/0/dtype: expected") != std::string::npos);
 }
 

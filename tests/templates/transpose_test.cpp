@@ -1,10 +1,11 @@
 // Transpose is a copy: every bit, NaN payloads among them, must arrive, and none elsewhere.
 #include <doctest/doctest.h>
 
-#include <bit>
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "runtime/manifest.hpp"
 #include "tests/reference/layout.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/device_fixture.hpp"
@@ -20,56 +21,69 @@ class TransposeFixture : public DeviceFixture {
     CAPTURE(batch);
     CAPTURE(rows);
     CAPTURE(cols);
-    const std::int64_t size = rows * cols;
     if (!budget.allows("transpose " + std::to_string(batch) + "x" + std::to_string(rows) + "x" +
                            std::to_string(cols),
                        static_cast<std::uint64_t>(batch * ceil_div(rows) * ceil_div(cols) * 4096)))
       return;
-    std::vector<float> x(static_cast<std::size_t>(batch * size));
-    for (float& v : x) v = std::bit_cast<float>(static_cast<std::uint32_t>(random.next()));
-    std::vector<float> expected;
-    for (std::int64_t b = 0; b < batch; ++b) {
-      const std::span<const float> matrix(x.data() + b * size, static_cast<std::size_t>(size));
-      for (const float v : reference::transpose(matrix, static_cast<std::size_t>(rows),
-                                                static_cast<std::size_t>(cols)))
-        expected.push_back(v);
-    }
-    const auto in = input(x, {batch, rows, cols});
-    const auto out = output({batch, cols, rows});
-    kernel.launch(stream, {{"batch", batch}, {"rows", rows}, {"cols", cols}}, in.tensor(),
-                  out.tensor());
-    CHECK(compare_bits(out.read(), expected,
-                       {static_cast<std::size_t>(batch), static_cast<std::size_t>(cols),
-                        static_cast<std::size_t>(rows)}));
+    if (rt::size_of(kernel.info().dtypes.at("dtype")) == 4)
+      check_bits<std::uint32_t>(kernel, batch, rows, cols);
+    else
+      check_bits<std::uint16_t>(kernel, batch, rows, cols);
   }
 
   Random random = random_for("transpose");
   CaseBudget budget{600'000, 10'000'000};
 
  private:
+  template <class Bits>
+  void check_bits(const rt::Kernel& kernel, std::int64_t batch, std::int64_t rows,
+                  std::int64_t cols) {
+    const rt::DType dtype = kernel.info().dtypes.at("dtype");
+    const std::int64_t size = rows * cols;
+    std::vector<Bits> x(static_cast<std::size_t>(batch * size));
+    for (Bits& v : x) v = static_cast<Bits>(random.next());
+    std::vector<Bits> expected;
+    for (std::int64_t b = 0; b < batch; ++b) {
+      const std::span<const Bits> matrix(x.data() + b * size, static_cast<std::size_t>(size));
+      for (const Bits v : reference::transpose(matrix, static_cast<std::size_t>(rows),
+                                               static_cast<std::size_t>(cols)))
+        expected.push_back(v);
+    }
+    const auto in = input_bits<Bits>(x, {batch, rows, cols}, dtype);
+    const auto out = output({batch, cols, rows}, dtype);
+    kernel.launch(stream, {{"batch", batch}, {"rows", rows}, {"cols", cols}}, in.tensor(),
+                  out.tensor());
+    CHECK(compare_bits(out.read<Bits>(), expected,
+                       {static_cast<std::size_t>(batch), static_cast<std::size_t>(cols),
+                        static_cast<std::size_t>(rows)}));
+  }
+
   static std::int64_t ceil_div(std::int64_t n) { return (n + 63) / 64; }
 };
 
-constexpr const char* any_shape = R"({"name": "k", "template": "transpose", "dtype": "f32"})";
+std::string spec(reference::Element element, const std::string& more = "") {
+  return std::string(R"({"name": "k", "template": "transpose", "dtype": ")") +
+         reference::name_of(element) + '"' + more + "}";
+}
 
 }  // namespace
 
 TEST_CASE_FIXTURE(TransposeFixture, "transpose, sizes around the tile") {
-  const GeneratedLibrary library(device(), any_shape);
-  const std::vector<std::int64_t> sizes = edge_sizes({4, 32, 60, 64, 68, 128});
+  const GeneratedLibrary library(device(), spec(each_element()));
+  const std::vector<std::int64_t> sizes = edge_sizes({4, 8, 32, 56, 60, 64, 68, 72, 128});
   for (const std::int64_t rows : sizes)
     for (const std::int64_t cols : sizes) check(library.kernel("k"), 1, rows, cols);
 }
 
 TEST_CASE_FIXTURE(TransposeFixture, "transpose, the models' shapes") {
-  const GeneratedLibrary library(device(), any_shape);
+  const GeneratedLibrary library(device(), spec(each_element()));
   for (const auto& [rows, cols] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {384, 1500}, {1500, 384}, {384, 384}, {51865, 8}, {1280, 5120}, {80, 3000}})
     check(library.kernel("k"), 1, rows, cols);
 }
 
 TEST_CASE_FIXTURE(TransposeFixture, "transpose, batches and random shapes") {
-  const GeneratedLibrary library(device(), any_shape);
+  const GeneratedLibrary library(device(), spec(each_element()));
   check(library.kernel("k"), 3, 70, 65);
   check(library.kernel("k"), 8, 68, 132);
   // More matrices than CTAs in a column of the grid.
@@ -80,25 +94,25 @@ TEST_CASE_FIXTURE(TransposeFixture, "transpose, batches and random shapes") {
 }
 
 TEST_CASE_FIXTURE(TransposeFixture, "transpose, shapes that the spec fixes") {
+  const reference::Element element = each_element();
   for (const auto& [batch, rows, cols] : std::vector<std::array<std::int64_t, 3>>{
-           {1, 1, 1}, {1, 64, 64}, {2, 64, 192}, {1, 100, 36}, {3, 33, 65}}) {
+           {1, 1, 1}, {1, 64, 64}, {2, 64, 192}, {1, 100, 36}, {3, 33, 65}, {2, 72, 200}}) {
     const GeneratedLibrary library(
-        device(), R"({"name": "k", "template": "transpose", "dtype": "f32", "batch": )" +
-                      std::to_string(batch) + R"(, "rows": )" + std::to_string(rows) +
-                      R"(, "cols": )" + std::to_string(cols) + "}");
+        device(), spec(element, R"(, "batch": )" + std::to_string(batch) + R"(, "rows": )" +
+                                    std::to_string(rows) + R"(, "cols": )" + std::to_string(cols)));
     check(library.kernel("k"), batch, rows, cols);
   }
 }
 
 TEST_CASE_FIXTURE(TransposeFixture, "transpose, nothing to do is a success") {
-  const GeneratedLibrary library(device(), any_shape);
+  const GeneratedLibrary library(device(), spec(each_element()));
   check(library.kernel("k"), 0, 4, 4);
   check(library.kernel("k"), 2, 0, 4);
   check(library.kernel("k"), 2, 4, 0);
 }
 
 TEST_CASE("transpose, what the spec reader refuses") {
-  CHECK(problems_of(any_shape).empty());
+  CHECK(problems_of(spec(reference::Element::bf16)).empty());
   CHECK(problems_of(R"({"name": "k", "template": "transpose", "dtype": "f32", "rows": "any"})")
             .find("/kernels/0/rows: expected a number or \"dynamic\"") != std::string::npos);
   CHECK(problems_of(R"({"name": "k", "template": "transpose", "dtype": "f64"})")

@@ -1,0 +1,76 @@
+"""Products of one row with a weight matrix, out = W x, in 16 bits, against cuBLAS through PyTorch.
+
+The weights are cold: each launch takes the next of so many copies that the second-level cache holds none of them by the
+time it comes round again. A kernel's variants divide the work otherwise; the best of them counts.
+"""
+
+import itertools
+import json
+import math
+import pathlib
+
+import torch
+
+from timing import geometric_mean, side_by_side
+
+NAME = "gemv"
+TITLE = "Products with one row, 16-bit weights read from memory"
+
+COLD_BYTES = 200 << 20
+DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+SPEC = pathlib.Path(__file__).resolve().parent.parent / "specs/bench-gemv.json"
+
+
+def cases():
+    """Element type, n, k and the kernels for them, those that choose for themselves first."""
+    found = {}
+    for kernel in json.loads(SPEC.read_text())["kernels"]:
+        found.setdefault((kernel["dtype"], kernel["n"], kernel["k"]), []).append(kernel["name"])
+    return found
+
+
+def in_turns(launches):
+    """A function that does the next of the launches at each call."""
+    turns = itertools.cycle(launches)
+    return lambda: next(turns)()
+
+
+def measure(bench):
+    library = bench.library("bench-gemv")
+    rows = []
+    for (dtype, n, k), kernels in cases().items():
+        x = bench.normal(k).to(DTYPES[dtype])
+        w_bytes = 2 * n * k
+        first = bench.normal(n, k, scale=k**-0.5).to(DTYPES[dtype])
+        copies = [first] + [first.clone() for _ in range(math.ceil(COLD_BYTES / w_bytes))]
+        sides, outs = {}, {}
+        for kernel in kernels:
+            name = kernel.removeprefix(f"gemv_{dtype}_{n}x{k}").strip("_") or "ptxmill"
+            out = outs[name] = torch.full((n,), float("nan"), dtype=DTYPES[dtype], device="cuda")
+            entry = bench.kernel(library, kernel)
+            sides[name] = (in_turns([entry.bind(bench.stream, x, w, out) for w in copies]), bench.torch_stream)
+        outs["mv"] = torch.empty(n, dtype=DTYPES[dtype], device="cuda")
+        row, outs["linear"] = x[None], torch.empty(1, n, dtype=DTYPES[dtype], device="cuda")
+        sides["mv"] = in_turns([lambda w=w: torch.mv(w, x, out=outs["mv"]) for w in copies])
+        # What F.linear does, into a tensor that is there.
+        sides["linear"] = in_turns([lambda w=w: torch.matmul(row, w.t(), out=outs["linear"]) for w in copies])
+        times = side_by_side(sides, bench.rounds, most=max(200, len(copies)))
+        exact = first.double() @ x.double()
+        errors = {name: bench.error(out.flatten(), exact) for name, out in outs.items()}
+        peer = min(("mv", "linear"), key=times.get)
+        ours = min((name for name in sides if name not in ("mv", "linear")), key=times.get)
+        line = bench.row({"type": dtype, "n": n, "k": k}, times, errors, peer, "ptxmill")
+        line["TB/s"] = round(w_bytes / times["ptxmill"] * 1e-6, 2)
+        line["best"], line["best TB/s"] = ours, round(w_bytes / times[ours] * 1e-6, 2)
+        line["best ratio"] = round(times[peer] / times[ours], 3)
+        rows.append(line)
+        bench.device.forget()
+        del copies
+        torch.cuda.empty_cache()
+    return rows
+
+
+def summary(rows):
+    return f"geometric mean of PyTorch's time over ours: {geometric_mean([r['ratio'] for r in rows]):.3f}, " \
+           f"least {min(r['ratio'] for r in rows):.3f}; with the best variants " \
+           f"{geometric_mean([r['best ratio'] for r in rows]):.3f}"

@@ -1,0 +1,208 @@
+#include "templates/lib/row_stream.hpp"
+
+#include <algorithm>
+
+#include "templates/lib/access.hpp"
+#include "templates/lib/reduce.hpp"
+
+namespace ptxmill::kernels {
+namespace {
+
+constexpr int vector = 8;  ///< elements of an access
+constexpr int words = 4;
+/// Sums of a thread for each row, so that multiplications need not wait for each other.
+constexpr int chains = 4;
+/// Warps with which the memory of a large GPU is busy.
+constexpr std::int64_t enough_warps = 4224;
+
+int open(int wanted, std::int64_t choice) {
+  return wanted != 0 ? wanted : static_cast<int>(choice);
+}
+
+/// Warps for a row: where a warp for each would be few, and k gives more of them work.
+int choose_split(const Dim& n, const Dim& k) {
+  int split = 1;
+  if (!n.is_static() || !k.is_static()) return split;
+  while (split < 8 && n.get() * split < enough_warps && k.get() >= 32 * vector * 4 * split)
+    split *= 2;
+  return split;
+}
+
+}  // namespace
+
+RowStream RowStream::chosen(RowStream wanted, const Dim& n, const Dim& k) {
+  RowStream plan = wanted;
+  plan.split = open(wanted.split, choose_split(n, k));
+  plan.block = open(wanted.block, std::max(128, 32 * plan.split));
+  const std::int64_t accesses = k.is_static() ? ptx::ceil_div(k.get(), plan.apart()) : 16;
+  const std::int64_t choice = !k.is_static() || wanted.rows > 1 ? 4 : 8;
+  plan.loads = static_cast<int>(std::min<std::int64_t>(accesses, open(wanted.loads, choice)));
+  // Rows that are taken together share what is read of the vector.
+  const bool many = n.is_static() && n.get() * plan.split >= 2 * enough_warps;
+  plan.rows = open(wanted.rows, many && plan.loads <= 4 ? 2 : 1);
+  return plan;
+}
+
+std::vector<std::pair<std::string, std::string>> RowStream::division() const {
+  return {{"row", std::to_string(split) + " warps, " + std::to_string(rows) + " at a time, " +
+                      std::to_string(rows_per_cta()) + " a CTA"},
+          {"access",
+           std::to_string(vector) + " weights, " + std::to_string(rows * loads) + " in flight"}};
+}
+
+void RowStreamBody::emit(const ElementPtr& w, const ElementPtr& x, const Store& store) {
+  locate(w, x);
+  k_.phase("request the first weights", [&] { request_first(); });
+  sum_rows();
+  if (plan_.split == 1)
+    store_own_rows(store);
+  else
+    store_shared_rows(store);
+}
+
+void RowStreamBody::locate(const ElementPtr& w, const ElementPtr& x) {
+  const int team = 32 * plan_.split;
+  tid_ = k_.let("tid", k_.tid_x());
+  own_ = k_.let("own_k", *tid_ % team * vector);
+  first_row_ = k_.let("first_row", k_.ctaid_x() * plan_.rows_per_cta() + *tid_ / team * plan_.rows);
+  const U64 along = k_.cvt<ptx::u64>(*own_);
+  for (int r : unroll(plan_.rows)) {
+    // Rows beyond the last compute that one again, and are not stored.
+    const U32 row = *first_row_ + r;
+    const U32 source = rows_are_whole() ? row : k_.min(row, n_ - 1);
+    w_at_.push_back(k_.let("w_at" + std::to_string(r), w + k_.mad_wide(source, depth_, along)));
+    sums_.push_back(k_.array<ptx::f32>("sum" + std::to_string(r) + "_", chains, 0));
+  }
+  x_at_ = k_.let("x_at", x + *own_);
+  x_ = k_.array<ptx::b32>("x", words);
+  const auto ring = k_.shared<ptx::b32>("ring", plan_.shared_bytes() / 4);
+  ring_ = k_.let("own_ring", ring + *tid_ * words);
+}
+
+std::optional<Pred> RowStreamBody::inside(const Extent& at, int ahead) const {
+  if (at.is_static() && depth_.is_static() && at.get() + ahead + plan_.apart() <= depth_.get())
+    return std::nullopt;
+  // With whole columns all threads have one or none.
+  const U32 first = columns_are_whole() ? at.value() : at.is(0) ? *own_ : *own_ + at;
+  return ahead == 0 ? first < depth_ : first + ahead < depth_;
+}
+
+void RowStreamBody::where(const std::optional<Pred>& p, const std::function<void()>& body) {
+  if (p)
+    k_.guard(*p, body);
+  else
+    body();
+}
+
+/// Copies a vector of each row to its place in the ring.
+void RowStreamBody::request(const Shared& place, const Extent& at, int ahead) {
+  for (int r : unroll(plan_.rows)) {
+    const ElementPtr from = (at.is(0) ? w_at_[r] : w_at_[r] + at) + ahead;
+    k_.cp_async_cg(place + r * plan_.block * words, from.as<ptx::b32>(), 16);
+  }
+}
+
+void RowStreamBody::load_x(const Extent& at, int ahead) {
+  const ElementPtr from = (at.is(0) ? *x_at_ : *x_at_ + at) + ahead;
+  auto loaded = k_.load<words>(from.as<ptx::b32>());
+  for (int j : unroll(words)) x_[j] = std::move(loaded[j]);
+}
+
+// The weights come before the vector: they take longest, and do not wait for whatever computes it.
+void RowStreamBody::request_first() {
+  for (int i : unroll(plan_.loads)) {
+    where(inside(0, i * plan_.apart()),
+          [&] { request(*ring_ + i * plan_.rows * plan_.block * words, 0, i * plan_.apart()); });
+    k_.cp_async_commit_group();
+  }
+  where(inside(0, 0), [&] { load_x(0, 0); });
+}
+
+void RowStreamBody::sum_rows() {
+  const int stage = plan_.rows * plan_.block * words;
+  Var<ptx::u32> slot = k_.var<ptx::u32>("slot", 0);
+  const U32 present = k_.assume_multiple(k_.present(slot), words);
+  k_.for_range("k_at", 0, depth_, plan_.apart(), [&](const U32& counter) {
+    const Extent at(counter);
+    k_.phase("multiply, request the next weights", [&] {
+      k_.cp_async_wait_group(plan_.loads - 1);
+      const Shared place = *ring_ + present;
+      // A branch: under a guard, ptxas unrolls the loop and runs out of registers.
+      if (columns_are_whole())
+        multiply(place);
+      else
+        k_.if_("in_row", *inside(at, 0), [&] { multiply(place); });
+      where(inside(at, plan_.apart()), [&] { load_x(at, plan_.apart()); });
+      if (!fits()) {
+        const int ahead = plan_.loads * plan_.apart();
+        where(inside(at, ahead), [&] { request(place, at, ahead); });
+      }
+      k_.cp_async_commit_group();
+      const U32 next = present + stage;
+      slot = fits() ? next : k_.select(next < stage * plan_.loads, next, 0);
+    });
+  });
+}
+
+/// Adds the products of what lies in a place of the ring with the present part of the vector.
+void RowStreamBody::multiply(const Shared& place) {
+  const Dtype dtype = x_at_->dtype();
+  std::vector<ptx::B32> of_x;
+  for (const Var<ptx::b32>& word : x_) of_x.push_back(k_.present(word));
+  std::vector<F32> x;
+  k_.each_element(dtype, of_x, [&](F32&& v) { x.push_back(v); });
+  for (int r : unroll(plan_.rows)) {
+    const auto w = k_.load<words>(place + r * plan_.block * words);
+    std::size_t j = 0;
+    k_.each_element(dtype, {w.begin(), w.end()}, [&](F32&& v) {
+      Var<ptx::f32>& sum = sums_[r][j % chains];
+      sum = k_.fma(v, x[j], sum);
+      ++j;
+    });
+  }
+}
+
+F32 RowStreamBody::sum_of_lanes(int row) const {
+  std::vector<F32> values;
+  for (const Var<ptx::f32>& v : sums_[row]) values.push_back(k_.present(v));
+  return reduce_warp(k_, Reduction::sum, reduce_values(k_, Reduction::sum, values));
+}
+
+/// A warp has whole rows: its r-th lane finishes the r-th of them.
+void RowStreamBody::store_own_rows(const Store& store) {
+  k_.phase("add up the lanes, apply the epilogue, store", [&] {
+    const U32 lane = *tid_ % 32;
+    F32 own = sum_of_lanes(0);
+    for (int r = 1; r < plan_.rows; ++r) own = k_.select(lane == r, sum_of_lanes(r), own);
+    const U32 row = *first_row_ + lane;
+    const Pred has_row = lane < plan_.rows;
+    k_.if_("stores", rows_are_whole() ? has_row : has_row && row < n_, [&] { store(row, own); });
+  });
+}
+
+/// Several warps share rows: a thread for each row adds up their sums.
+void RowStreamBody::store_shared_rows(const Store& store) {
+  const int warps = plan_.block / 32;
+  const auto partials = k_.shared<ptx::f32>("partials", warps * plan_.rows);
+  k_.phase("add up the lanes", [&] {
+    std::vector<F32> of_warp;
+    for (int r : unroll(plan_.rows)) of_warp.push_back(sum_of_lanes(r));
+    const auto place = partials + *tid_ / 32 * plan_.rows;
+    k_.guard(*tid_ % 32 == 0, [&] { store_shared(k_, place, of_warp); });
+  });
+  k_.sync();
+  k_.phase("add up the warps, apply the epilogue, store", [&] {
+    const U32 row = k_.ctaid_x() * plan_.rows_per_cta() + *tid_;
+    const Pred has_row = *tid_ < plan_.rows_per_cta();
+    k_.if_("stores", rows_are_whole() ? has_row : has_row && row < n_, [&] {
+      const U32 team = *tid_ / plan_.rows;
+      const U32 first = team * (plan_.split * plan_.rows) + *tid_ % plan_.rows;
+      const auto from = partials + first;
+      std::vector<F32> values;
+      for (int warp : unroll(plan_.split)) values.push_back(k_.load(from + warp * plan_.rows));
+      store(row, reduce_values(k_, Reduction::sum, values));
+    });
+  });
+}
+
+}  // namespace ptxmill::kernels
