@@ -26,7 +26,8 @@ Format format_of(Element element) {
 int spacing_exponent(const Format& format, double value) {
   int exponent = 0;
   std::frexp(value, &exponent);  // value = m 2^exponent, m from 1/2 to 1
-  return std::max(exponent - 1, format.least_exponent) - (format.significand - 1);
+  const int leading = value == 0 ? format.least_exponent : exponent - 1;
+  return std::max(leading, format.least_exponent) - (format.significand - 1);
 }
 
 }  // namespace
