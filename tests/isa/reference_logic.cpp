@@ -139,10 +139,10 @@ Expected packed(const Instance& i, const Sources& s) {
 }
 
 /// To the nearest number of 11 significant bits, or of 2^-136 below the least normal one; ties go
-/// away from zero. A NaN is the one that hardware gives.
+/// away from zero. Of a NaN, hardware keeps what there is room for.
 Expected to_tf32(const Instance&, const Sources& s) {
   const double value = s.as<float>(0);
-  if (std::isnan(value)) return exactly(std::uint32_t{0x7fffffff});
+  if (std::isnan(value)) return exactly(s.u32(0) >> 13 << 13);
   if (value == 0 || std::isinf(value)) return exactly(std::bit_cast<std::uint32_t>(s.as<float>(0)));
   const double unit = std::ldexp(1.0, std::max(std::ilogb(value), -126) - 10);
   const auto rounded = static_cast<float>(std::copysign(std::round(value / unit) * unit, value));

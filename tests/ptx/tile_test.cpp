@@ -84,6 +84,24 @@ TEST_CASE("a thread's place costs a few instructions, and the way to others at m
         "ld.shared.v4.b32 {%r15, %r16, %r17, %r18}, [%r_place+6144];\n");
 }
 
+TEST_CASE("the way to a tile in a register costs one instruction") {
+  ScratchKernel k;
+  const SharedTile<bf16> tile(k, "tile", 16, 64, 3);
+  const auto place = tile.place(k.n, 0, 1).named(k, "place");
+  k.load<4>(place.later(k.n).down(8).ptr().as<b32>());
+  k.load<4>(tile.place(2, 0, 1).later(k.n).ptr().as<b32>());
+  CHECK(instructions(k.recorder) ==
+        "mov.u32 %r0, tile;\n"
+        "and.b32 %r1, %r_n, 7;\n"
+        "mad.lo.u32 %r2, %r_n, 128, %r0;\n"
+        "mad.lo.u32 %r_place, %r1, 16, %r2;\n"
+        "mad.lo.u32 %r3, %r_n, 2048, %r_place;\n"
+        "ld.shared.v4.b32 {%r4, %r5, %r6, %r7}, [%r3+1024];\n"
+        "mov.u32 %r8, tile+288;\n"
+        "mad.lo.u32 %r9, %r_n, 2048, %r8;\n"
+        "ld.shared.v4.b32 {%r10, %r11, %r12, %r13}, [%r9];\n");
+}
+
 TEST_CASE("a chunk in a register may lie in any panel") {
   ScratchKernel k;
   const SharedTile<f32> tile(k, "tile", 8, 64);

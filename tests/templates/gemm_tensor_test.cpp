@@ -91,7 +91,7 @@ class TensorFixture : public ProductFixture {
   }
 
   Random random = random_for("gemm on tensor cores");
-  CaseBudget budget{60'000'000, 500'000'000};
+  CaseBudget budget{40'000'000, 200'000'000};
 };
 
 }  // namespace
