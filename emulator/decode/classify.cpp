@@ -126,7 +126,8 @@ InstructionTraits classify(const ast::Instruction& i) {
     traits.what = *c;
     traits.bytes = access_bytes(i);
     traits.access = access_kind(i, *c);
-    if (i.opcode == "cp" && i.operands.size() >= 3)
+    if (i.opcode == "cp") traits.bytes = 0;  // bulk copies show what they touch themselves
+    if (i.opcode == "cp" && !has(i, "bulk") && i.operands.size() >= 3)
       traits.bytes = static_cast<std::uint8_t>(i.operands[2].bits);
     if (i.opcode == "ldmatrix" || i.opcode == "stmatrix") traits.bytes = 16;
   } else if (const auto control = control_class(i)) {

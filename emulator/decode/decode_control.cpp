@@ -163,13 +163,6 @@ void decode_bar(Decoder& d, bool is_barrier) {
                sink_slot, zero_slot);
 }
 
-/// fence.proxy.async: all proxies see the same memory here.
-void decode_proxy_fence(Decoder& d) {
-  Modifiers& m = d.modifiers();
-  if (!m.take("async")) d.unsupported("proxy");
-  m.take_one({"global", "shared::cta", "shared::cluster"});
-}
-
 /// griddepcontrol: a launch begins when those before it have ended.
 void decode_griddepcontrol(Decoder& d) {
   d.expect_operands(0);
@@ -178,13 +171,13 @@ void decode_griddepcontrol(Decoder& d) {
 
 /// Memory is consistent here at every step: a fence is for those who watch.
 void decode_fence(Decoder& d) {
+  if (decode_proxy_fence(d)) return;
   d.expect_operands(0);
   Modifiers& m = d.modifiers();
   std::string_view scope;
   if (d.instruction().opcode == "membar") {
     scope = m.take_one({"cta", "gl", "sys"});
   } else {
-    if (m.take("proxy")) return decode_proxy_fence(d);
     m.take_one({"acq_rel", "sc", "acquire", "release"});
     scope = m.take_one({"cta", "gpu", "sys", "cluster"});
   }

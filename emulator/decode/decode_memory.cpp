@@ -231,12 +231,12 @@ void decode_createpolicy(Decoder& d) {
 
 /// Prefetches move no data that a thread sees: the address operand is checked, then dropped.
 void decode_prefetch(Decoder& d) {
+  if (decode_map_prefetch(d)) return;
   d.expect_operands(1, 3);
   Modifiers& m = d.modifiers();
   const AddressSpace space = space_of(d);
   m.take_one({"L1", "L2"});
   m.take_one({"L2::evict_last", "L2::evict_normal"});
-  m.take_one({"tensormap"});
   d.address(d.operand(0), space);
 }
 
@@ -288,12 +288,14 @@ void decode_async_copy(Decoder& d) {
 
 void decode_async(Decoder& d) {
   Modifiers& m = d.modifiers();
+  if (m.has("bulk")) return decode_bulk(d);
   if (!m.take("async")) d.mismatch();
   if (m.take("commit_group")) {
     d.expect_operands(0);
     d.emit(commit_copies, {}, {});
     return;
   }
+  if (m.has("mbarrier")) return decode_arrival_of_copies(d);
   std::int64_t left = -1;
   if (m.take("wait_all")) {
     d.expect_operands(0);

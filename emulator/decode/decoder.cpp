@@ -251,8 +251,9 @@ void Decoder::decode_guarded(const ast::Instruction& i) {
   modifiers_ = &modifiers;
   const bool known = decode_arithmetic(*this, i.opcode) || decode_logic(*this, i.opcode) ||
                      decode_data(*this, i.opcode) || decode_memory(*this, i.opcode) ||
-                     decode_control(*this, i.opcode) || decode_video(*this, i.opcode) ||
-                     decode_matrix(*this, i.opcode) || decode_warpgroup(*this, i.opcode);
+                     decode_mbarrier(*this, i.opcode) || decode_control(*this, i.opcode) ||
+                     decode_video(*this, i.opcode) || decode_matrix(*this, i.opcode) ||
+                     decode_warpgroup(*this, i.opcode);
   modifiers_ = nullptr;
   if (!known) fail(i.at, text("Unknown instruction '", i.opcode, "'"));
   if (!modifiers.left().empty()) {
@@ -383,7 +384,9 @@ void Decoder::number_accesses() {
   for (std::uint32_t pc = 0; pc < kernel_.code.size(); ++pc) {
     const Instruction& i = kernel_.code[pc];
     const bool moves_matrix = std::binary_search(matrix_moves_.begin(), matrix_moves_.end(), pc);
-    if (i.kind != Kind::memory && i.kind != Kind::copy && !moves_matrix) continue;
+    const bool accesses =
+        i.kind == Kind::memory || i.kind == Kind::copy || i.kind == Kind::mbarrier_wait;
+    if (!accesses && !moves_matrix) continue;
     if (kernel_.accesses.size() <= most) kernel_.accesses.push_back(pc);
     kernel_.access_numbers[pc] = static_cast<std::uint16_t>(kernel_.accesses.size() - 1);
   }

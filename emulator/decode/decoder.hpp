@@ -253,9 +253,18 @@ bool decode_logic(Decoder& d, std::string_view opcode);
 bool decode_data(Decoder& d, std::string_view opcode);
 bool decode_memory(Decoder& d, std::string_view opcode);
 bool decode_control(Decoder& d, std::string_view opcode);
+bool decode_mbarrier(Decoder& d, std::string_view opcode);
 bool decode_matrix(Decoder& d, std::string_view opcode);
 bool decode_video(Decoder& d, std::string_view opcode);
 bool decode_warpgroup(Decoder& d, std::string_view opcode);
+
+/// cp.async.bulk, behind `cp.async`; cp.async.mbarrier.arrive.
+void decode_bulk(Decoder& d);
+void decode_arrival_of_copies(Decoder& d);
+/// fence.proxy and fence.mbarrier_init. False where it is another fence.
+bool decode_proxy_fence(Decoder& d);
+/// prefetch.tensormap
+bool decode_map_prefetch(Decoder& d);
 
 /// cvt.pack
 void decode_cvt_pack(Decoder& d);

@@ -42,6 +42,7 @@ enum class Kind : std::uint8_t {
   cluster_barrier,  ///< of a cluster; `aux` is a ClusterAction, `imm` whether it is .aligned
   barrier,          ///< of a CTA: id in s[0], thread count in s[1]; `aux` is a BarrierAction
   sleep,            ///< nanosleep: s[0] nanoseconds
+  mbarrier_wait,    ///< mbarrier.try_wait: suspends while the phase is not complete
   uniform,          ///< checks that s[0], of `imm` bits, is the same in the threads of level `aux`
   call,             ///< Kernel::calls[aux]; the function that s[0] points to where that names none
   ret,              ///< from a function

@@ -10,6 +10,7 @@
 
 #include "emulator/decode/classify.hpp"
 #include "emulator/decode/instruction.hpp"
+#include "emulator/decode/transfer.hpp"
 #include "emulator/lanes/handlers.hpp"
 #include "emulator/program.hpp"
 
@@ -151,6 +152,7 @@ struct Kernel {
   std::vector<InstructionTraits> traits;           ///< of `code`
   std::vector<std::vector<std::uint32_t>> tables;  ///< of indexed branches
   std::vector<Slot> operands;  ///< of instructions with more than an Instruction holds, from `imm`
+  std::vector<TransferForm> transfers;     ///< of bulk copies, from `imm`
   std::vector<OperandList> operand_lists;  ///< in the order of `code`
   bool has_cluster_barrier = false;
   bool has_warpgroups = false;        ///< instructions of theirs

@@ -89,6 +89,11 @@ struct CUlaunchConfig {
   unsigned numAttrs;
 };
 
+/// Drivers ask for 64; cuda.h gives it more from version 13 on.
+struct alignas(64) CUtensorMap {
+  cuuint64_t opaque[16];
+};
+
 struct CUexecAffinityParam;
 struct CUctxCigParam;
 struct CUgraphEdgeData;

@@ -141,6 +141,7 @@ void start_block(Grid& grid, Cta& cta) {
   cta.live_warps = grid.block_warps;
   cta.next_warp = 0;
   cta.uniform.clear();
+  cta.async.reset();
   if (cta.shared_shadow) cta.shared_shadow->forget(0, cta.shared.size());
   start_warpgroups(grid, cta);
   start_order(grid, cta);

@@ -62,6 +62,7 @@ class Launcher {
       progress = progress || state != BlockState::asleep;
       asleep = asleep || state == BlockState::asleep;
       if (state == BlockState::finished) {
+        if (cta.async) end_transfers(grid_, cta);
         retire(cta);
         resident_[k] = nullptr;
       }
@@ -78,8 +79,8 @@ class Launcher {
     resident_.erase(std::remove(resident_.begin(), resident_.end(), nullptr), resident_.end());
     // Blocks that do not finish within a turn may be waiting for others to start.
     if (!someone_finished) wanted_ = std::min<std::uint64_t>(most_resident_, resident_.size() + 1);
-    if (!progress && asleep && resident_.size() == std::min(most_resident_, total_)) skip_sleep();
-    if (!progress && asleep && next_ == total_) skip_sleep();
+    const bool full = next_ == total_ || resident_.size() >= most_resident_;
+    if (!progress && asleep && full) skip_sleep();
     return true;
   }
 
@@ -130,13 +131,27 @@ class Launcher {
 
   void skip_sleep() {
     std::uint64_t wake = ~std::uint64_t{0};
+    Cta* in_vain = nullptr;
     for (Cta* c : resident_) {
       for (const WarpState& w : c->warps) {
-        for (const Split& s : w.splits)
-          if (s.wait == Wait::sleep) wake = std::min(wake, s.wake);
+        for (const Split& s : w.splits) {
+          if (wake_time(s) >= wake) continue;
+          wake = wake_time(s);
+          in_vain = s.wait == Wait::mbarrier ? c : nullptr;
+        }
       }
     }
+    constexpr int most_vain_waits = 64;
+    if (in_vain != nullptr && ++grid_.vain_waits > most_vain_waits) {
+      deadlock(*in_vain);
+      return;
+    }
     if (wake != ~std::uint64_t{0} && wake > grid_.now()) grid_.skipped_time += wake - grid_.now();
+  }
+
+  static std::uint64_t wake_time(const Split& s) {
+    if (s.wait == Wait::sleep) return s.wake;
+    return s.wait == Wait::mbarrier ? s.deadline : ~std::uint64_t{0};
   }
 
   void admit_cluster() {
@@ -200,7 +215,7 @@ class Launcher {
   bool ready(WarpState& w) {
     bool any = false;
     for (Split& s : w.splits) {
-      if (s.wait == Wait::sleep && s.wake <= grid_.now()) s.wait = Wait::none;
+      if (wake_time(s) <= grid_.now()) s.wait = Wait::none;
       any = any || s.wait == Wait::none;
     }
     return any;
@@ -209,6 +224,11 @@ class Launcher {
   static bool sleeping(const WarpState& w) {
     return std::any_of(w.splits.begin(), w.splits.end(),
                        [](const Split& s) { return s.wait == Wait::sleep; });
+  }
+
+  static bool at_mbarrier(const WarpState& w) {
+    return std::any_of(w.splits.begin(), w.splits.end(),
+                       [](const Split& s) { return s.wait == Wait::mbarrier; });
   }
 
   std::size_t pick(const Cta& cta, std::size_t step) {
@@ -235,6 +255,8 @@ class Launcher {
       if (grid_.options.schedule == Schedule::random) {
         pass_offset_ = grid_.random() % cta.warps.size();
         pass_reversed_ = (grid_.random() & 1) != 0;
+        if (cta.async && (grid_.random() & 3) == 0) advance_transfers(grid_, cta);
+        if (grid_.stopped) return BlockState::running;
       }
       bool ran = false, alive = false, asleep = false;
       for (std::size_t step = 0; step < cta.warps.size(); ++step) {
@@ -253,14 +275,22 @@ class Launcher {
         if (grid_.executed >= end) {
           if (grid_.options.schedule != Schedule::random)
             cta.next_warp = (cta.next_warp + step + 1) % cta.warps.size();
+          // Whoever spins, here or in another block, may be waiting for what copies bring.
+          if (cta.async) finish_transfers(grid_, cta);
           return still_alive(cta) ? BlockState::running : BlockState::finished;
         }
       }
       if (!alive) return BlockState::finished;
       has_run = has_run || ran;
       if (ran) continue;
+      if (cta.async && advance_transfers(grid_, cta)) {
+        if (grid_.stopped) return BlockState::running;
+        continue;
+      }
       if (asleep) return BlockState::asleep;
       if (std::any_of(cta.warps.begin(), cta.warps.end(), release_awaited)) continue;
+      const bool waits = std::any_of(cta.warps.begin(), cta.warps.end(), at_mbarrier);
+      if (waits) return has_run ? BlockState::running : BlockState::asleep;
       if (cta.cluster != nullptr && (patient_ || has_run))
         return has_run ? BlockState::running : BlockState::stuck;
       if (report_stuck_warpgroup(grid_, cta)) return BlockState::running;

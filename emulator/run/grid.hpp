@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "emulator/async/block.hpp"
 #include "emulator/decode/module.hpp"
 #include "emulator/execute.hpp"
 #include "emulator/run/cluster.hpp"
@@ -34,6 +35,7 @@ enum class Wait : std::uint8_t {
   barrier,    ///< a barrier of the block
   cluster,    ///< the barrier of the cluster
   sleep,      ///< until `wake`
+  mbarrier,   ///< a phase of a barrier in shared memory, or until `deadline`
 };
 
 /// Lanes of a warp that run together.
@@ -42,8 +44,10 @@ struct Split {
   LaneMask mask = 0;
   std::uint32_t meeting = 0;  ///< index into WarpState::meetings
   Wait wait = Wait::none;
-  std::uint32_t barrier = 0;  ///< which, for Wait::barrier
+  std::uint32_t barrier = 0;  ///< which, for Wait::barrier; for Wait::mbarrier its offset
   std::uint64_t wake = 0;
+  std::uint64_t deadline = 0;  ///< of a wait for an mbarrier; 0: none has begun
+  bool tried = false;          ///< such a wait has returned in vain
 };
 
 /// A place where separated lanes wait for one another: the post-dominator of a branch. The first
@@ -138,6 +142,8 @@ struct Cta {
   std::vector<std::byte> shared, local;
   std::vector<std::uint8_t> shared_written, local_written;
   std::unique_ptr<Shadow> shared_shadow;
+
+  std::unique_ptr<AsyncBlock> async;  ///< null until the block uses what it holds
 };
 
 struct Grid {
@@ -170,12 +176,17 @@ struct Grid {
   ExecuteResult result;
   std::set<std::pair<std::uint32_t, Fault>> reported;
   int findings = 0;
-  DeviceAddress workspace = 0;                                       ///< of a cooperative launch
-  std::uint64_t heap_bytes = 0;                                      ///< that kernels allocated
-  UniformValues uniform;                                             ///< of the grid
-  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_races;  ///< by the pcs
-  std::uint32_t launch_number = 0;                                   ///< in the memory's history
-  Releases releases;                                                 ///< at global addresses
+  DeviceAddress workspace = 0;                                         ///< of a cooperative launch
+  std::uint64_t heap_bytes = 0;                                        ///< that kernels allocated
+  UniformValues uniform;                                               ///< of the grid
+  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_races;    ///< by the pcs
+  std::set<std::pair<std::uint32_t, std::uint32_t>> reported_proxies;  ///< likewise
+  std::uint32_t launch_number = 0;                                     ///< in the memory's history
+  Releases releases;                                                   ///< at global addresses
+  std::uint32_t barrier_agents = 0;                                    ///< mbarriers initialised
+  /// How often a wait for an mbarrier has timed out with nothing else to run, since the last
+  /// operation on one.
+  int vain_waits = 0;
 
   std::uint64_t now() const { return 1'000'000'000 + executed + skipped_time; }
 };

@@ -197,6 +197,7 @@ class Runner {
         w_.stop = true;
         return;
       case Kind::sleep: return sleep<checked>(i, m);
+      case Kind::mbarrier_wait: return wait_at_mbarrier(grid_, w_, i, m);
       case Kind::uniform:
         ++s.pc;
         if (checked) check_uniform(grid_, cta_, w_, i, m);

@@ -174,6 +174,12 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
     case Wait::warpgroup: return waiting_for_warpgroup(grid, *w.cta, grid.kernel.code[s.pc]);
     case Wait::cluster: return "waits at the barrier of its cluster";
     case Wait::sleep: return "sleeps";
+    case Wait::mbarrier: {
+      if (!w.cta->async) return "waits at an mbarrier";
+      const auto found = w.cta->async->barriers.find(s.barrier);
+      if (found == w.cta->async->barriers.end()) return "waits at several mbarriers";
+      return text("waits at ", describe(s.barrier, found->second));
+    }
     case Wait::none: return "runs";
   }
   return {};
@@ -181,6 +187,21 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
 
 std::string triple(const std::array<std::uint32_t, 3>& v) {
   return text("(", v[0], ", ", v[1], ", ", v[2], ")");
+}
+
+/// The barriers in shared memory whose phase has begun, of the first block that has any.
+std::string barriers_in_use(const std::vector<Cta*>& blocks) {
+  constexpr std::size_t most_lines = 16;
+  std::string out;
+  for (const Cta* cta : blocks) {
+    if (!cta->async || !out.empty()) continue;
+    std::size_t lines = 0;
+    for (const auto& [offset, barrier] : cta->async->barriers) {
+      if (barrier.counts.is_fresh() || ++lines > most_lines) continue;
+      out += text("  block ", triple(cta->id), ": ", describe(offset, barrier), "\n");
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -272,7 +293,7 @@ std::string standing(const Grid& grid, const std::vector<Cta*>& blocks) {
       }
     }
   }
-  std::string out;
+  std::string out = barriers_in_use(blocks);
   std::size_t lines = 0;
   for (const auto& [place, who_is_there] : places) {
     if (++lines > most_lines) return out + "  ...\n";

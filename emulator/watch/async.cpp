@@ -18,7 +18,7 @@ std::uint32_t segment_for(Grid& grid, WarpState& w, std::uint32_t number, LaneMa
   for (const CopyQueue::Group& g : w.copies.groups) {
     Segment& s = history[g.segment];
     const LaneMask waited = s.lanes & ~s.pending;
-    if (g.number != number || (waited & lanes) != 0) continue;
+    if (g.number != number || g.closed || (waited & lanes) != 0) continue;
     s.lanes |= lanes;
     s.pending |= lanes;
     return g.segment;
@@ -30,7 +30,7 @@ std::uint32_t segment_for(Grid& grid, WarpState& w, std::uint32_t number, LaneMa
                                              .lanes = lanes,
                                              .pending = lanes,
                                              .async = true});
-  w.copies.groups.push_back({number, segment});
+  w.copies.groups.push_back({number, segment, false});
   return segment;
 }
 
@@ -146,6 +146,25 @@ void wait_for_copies(Warp& warp, const Instruction& i, LaneMask lanes) {
   }
   std::erase_if(q.groups,
                 [&](const CopyQueue::Group& g) { return history[g.segment].pending == 0; });
+}
+
+std::vector<std::uint32_t> take_copies_in_flight(WarpState& w, LaneMask lanes) {
+  // A thread that also waits for groups waits for recent ones.
+  constexpr std::size_t most_groups = 64;
+  std::vector<std::uint32_t> segments;
+  if (w.copies.groups.size() > most_groups)
+    std::erase_if(w.copies.groups, [](const CopyQueue::Group& g) { return g.closed; });
+  for (CopyQueue::Group& g : w.copies.groups) {
+    if (g.closed || (w.grid->memory.history[g.segment].pending & lanes) == 0) continue;
+    g.closed = true;
+    segments.push_back(g.segment);
+  }
+  return segments;
+}
+
+void finish_copies(WarpState& w, LaneMask lanes) {
+  for (PendingCopy& c : w.copies.copies) carry_out(w, c, lanes);
+  std::erase_if(w.copies.copies, [](const PendingCopy& c) { return c.lanes == 0; });
 }
 
 }  // namespace ptxmill::emu

@@ -30,6 +30,7 @@ struct CopyQueue {
   /// Commit groups: the segment whose pending lanes are those that have not waited.
   struct Group {
     std::uint32_t number = 0, segment = 0;
+    bool closed = false;  ///< a barrier tracks its copies: later ones do not belong to them
   };
   std::vector<Group> groups;
   std::vector<PendingCopy> copies;
@@ -47,5 +48,10 @@ void start_copies(Warp& warp, const Instruction& instruction, LaneMask lanes,
 void commit_copies(Warp& warp, const Instruction& instruction, LaneMask lanes);
 /// cp.async.wait_group of the instruction's imm; wait_all where that is negative.
 void wait_for_copies(Warp& warp, const Instruction& instruction, LaneMask lanes);
+
+/// The segments of the copies that `lanes` have in flight, for a barrier that tracks them.
+std::vector<std::uint32_t> take_copies_in_flight(WarpState& w, LaneMask lanes);
+/// Carries out all copies of the lanes.
+void finish_copies(WarpState& w, LaneMask lanes);
 
 }  // namespace ptxmill::emu

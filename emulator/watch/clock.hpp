@@ -20,6 +20,9 @@ struct Agents {
   std::uint16_t lane = all;
 };
 
+/// The agent that completes a barrier's copies, among threads: no block has such a number.
+constexpr Agents barrier_agent(std::uint32_t number) { return {number | 1u << 31, 0, 0}; }
+
 /// For sets of threads, the time up to which their accesses are known. Immutable once shared.
 class Clock {
  public:
@@ -28,12 +31,13 @@ class Clock {
   void add(const Clock& other);
   /// Whether the thread's accesses up to `time` are known.
   bool knows(std::uint32_t cta, std::uint16_t warp, std::uint16_t lane, Time time) const;
+  /// Whether just these agents, named as they are here, are known up to `time`.
+  bool has(Agents agents, Time time) const;
   /// Whether all that `other` knows is known here.
   bool includes(const Clock& other) const;
 
  private:
   using Entry = std::pair<std::uint64_t, Time>;
-  bool has(Agents agents, Time time) const;
   std::vector<Entry> entries_;  ///< sorted by agents
 };
 

@@ -19,6 +19,11 @@ struct Segment {
   LaneMask lanes = all_lanes;  ///< what Spread::several stands for
   LaneMask pending = 0;        ///< lanes that have not waited for these copies, which are in flight
   bool async = false;          ///< what copies do, on behalf of the lanes
+  bool async_proxy = false;    ///< those of them that go through the async proxy
+  /// Of copies that complete on a barrier in shared memory: its number in the grid, and which of
+  /// its completions this is. Who knows that knows the copies, whether or not their thread waited.
+  std::uint32_t agent = 0;
+  Time agent_time = 0;
 };
 
 /// Threads of one segment. 24 bits name the segment, 5 a lane, 2 how the bytes of the cell's word

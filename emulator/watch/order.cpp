@@ -171,23 +171,31 @@ Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment) {
   return relation;
 }
 
-bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other) {
-  const Segment& s = grid.memory.history[segment];
-  if (has_lane(s.pending, other)) return false;
+bool knows(const WarpState& w, int lane, std::uint32_t cta, std::uint16_t warp, int other,
+           Time time) {
   const auto l = static_cast<std::size_t>(lane);
   const auto o = static_cast<std::size_t>(other);
-  const bool same_warp = s.cta == w.cta->order.linear && s.warp == w.index;
+  const bool same_warp = cta == w.cta->order.linear && warp == w.index;
   if (same_warp && lane == other) return true;
-  const CtaOrder& cta = w.cta->order;
-  if (s.cta == cta.linear) {
-    if (s.time <= cta.all) return true;
-    if (s.warp < w.order.known.size() && s.time <= w.order.known[s.warp]) return true;
-    if (same_warp && s.time <= w.order.converged) return true;
+  if (cta == w.cta->order.linear) {
+    if (time <= w.cta->order.all) return true;
+    if (warp < w.order.known.size() && time <= w.order.known[warp]) return true;
+    if (same_warp && time <= w.order.converged) return true;
   }
   if (!w.order.lanes) return false;
-  if (same_warp && s.time <= w.order.lanes->met[l][o]) return true;
+  if (same_warp && time <= w.order.lanes->met[l][o]) return true;
   const ClockPtr& learned = w.order.lanes->learned[l];
-  return learned && learned->knows(s.cta, s.warp, static_cast<std::uint16_t>(other), s.time);
+  return learned && learned->knows(cta, warp, static_cast<std::uint16_t>(other), time);
+}
+
+bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other) {
+  const Segment& s = grid.memory.history[segment];
+  if (s.agent != 0 && w.order.lanes) {
+    const ClockPtr& learned = w.order.lanes->learned[static_cast<std::size_t>(lane)];
+    if (learned && learned->has(barrier_agent(s.agent), s.agent_time)) return true;
+  }
+  if (has_lane(s.pending, other)) return false;
+  return knows(w, lane, s.cta, s.warp, other, s.time);
 }
 
 void order_lanes(WarpState& w, LaneMask lanes) {

@@ -107,6 +107,9 @@ Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment);
 /// Whether lane `lane` of the warp knows what `other` of the segment did.
 bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other);
 
+/// Whether lane `lane` of the warp knows what a thread of block `cta` did up to `time`.
+bool knows(const WarpState& w, int lane, std::uint32_t cta, std::uint16_t warp, int other,
+           Time time);
 /// All that the lane knows now, itself included: what it releases.
 ClockPtr knowledge(WarpState& w, int lane);
 /// The lanes acquire what a clock says.

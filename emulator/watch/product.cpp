@@ -1,6 +1,7 @@
 #include "emulator/watch/product.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "emulator/run/grid.hpp"
 #include "emulator/text.hpp"
@@ -115,6 +116,8 @@ void watch_tile(Cta& cta, std::uint32_t group, const Instruction& i, const Tenso
     for (std::size_t k = 0; k < lane_count; ++k)
       t.offset[k] = k < count ? tile.chunks[from + k] : 0;
     // Whoever wrote there must be ordered before each of the four warps.
+    WarpState& first = cta.warps[group * warpgroup_warps];
+    watch_async_proxy(first, i, std::countr_zero(first.alive), lanes, t, chunk_bytes, false);
     for (std::size_t k = 0; k < warpgroup_warps; ++k)
       watch_access(cta.warps[group * warpgroup_warps + k], i, AccessBits::reads, lanes, t,
                    chunk_bytes, segment);

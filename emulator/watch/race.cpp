@@ -49,6 +49,7 @@ class Watch {
   /// The accesses of the warp itself.
   void run(std::uint32_t segment) {
     segment_ = segment;
+    bulk_ = grid_.memory.history[segment].async_proxy;
     if (size_ < Shadow::word) return parts();
     const bool plain_write = writes_ && scope_ == Scope::weak;
     const bool together =
@@ -175,13 +176,7 @@ class Watch {
   }
 
   LaneMask threads_at(Stamp s, std::uint32_t byte) const {
-    switch (spread_of(s)) {
-      case Spread::word: return LaneMask{1} << lane_of(s);
-      case Spread::halves: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte / 2));
-      case Spread::bytes: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte));
-      case Spread::several: break;
-    }
-    return grid_.memory.history[segment_of(s)].lanes;
+    return emu::threads_at(grid_.memory.history, s, byte);
   }
 
   /// Whether the threads of `mine` know what those of `s` did to the bytes. If not, `*pair` says
@@ -271,8 +266,8 @@ class Watch {
         was_set ? Cell::is_set | (c.others & Cell::set_mask) : rotated(c.others, -rotation);
     const std::uint64_t key =
         std::uint64_t{from} << 32 | rotated(mine, -rotation) | (t_.global ? 1u << 31 : 0u);
-    const bool whole =
-        cached_ && first == 0 && last == Shadow::word && segment_ == w_.order.segment;
+    const bool alike = bulk_ || (cached_ && segment_ == w_.order.segment);
+    const bool whole = alike && first == 0 && last == Shadow::word;
     const std::uint64_t hash = key * 0x9e3779b97f4a7c15u >> 59;
     WarpOrder::Transition& known = w_.order.transitions[hash];
     if (!whole || known.key != key || known.access != number_) {
@@ -383,6 +378,7 @@ class Watch {
   Scope scope_ = Scope::weak;
   bool writes_ = false;
   bool copies_ = false;  ///< in flight: not even the thread itself orders two of them
+  bool bulk_ = false;    ///< a copy by one lane: what holds for a word of it holds for the others
   bool cached_ = true;   ///< no lane knows more than its warp: what holds for one holds for all
   std::uint32_t last_segment_ = 0;
   Relation last_relation_ = Relation::unknown;

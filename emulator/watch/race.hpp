@@ -51,6 +51,17 @@ inline std::uint32_t access_bits(const Grid& grid, std::uint16_t number) {
   return grid.kernel.code[grid.kernel.accesses[number]].aux;
 }
 
+/// The lanes that a stamp names at a byte of its word.
+inline LaneMask threads_at(const History& history, Stamp s, std::uint32_t byte) {
+  switch (spread_of(s)) {
+    case Spread::word: return LaneMask{1} << lane_of(s);
+    case Spread::halves: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte / 2));
+    case Spread::bytes: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte));
+    case Spread::several: break;
+  }
+  return history[segment_of(s)].lanes;
+}
+
 /// The access being made.
 struct AccessNow {
   const Instruction* instruction = nullptr;

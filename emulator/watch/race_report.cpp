@@ -62,6 +62,25 @@ std::string_view deed(std::uint32_t bits, Kind kind, bool copy) {
   return strong ? "writes it (strong)" : "writes it";
 }
 
+/// What a copy in flight waits for.
+std::string flight(const WarpState& w, const Segment& s) {
+  if (s.agent != 0) {
+    std::string at = "an mbarrier";
+    for (const auto& [offset, barrier] : async_of(*w.cta).barriers)
+      if (barrier.agent == s.agent) at = text("the mbarrier at 0x", hex(offset));
+    return text("the copy completes on ", at,
+                ": who has not waited for the phase in which it does (mbarrier.try_wait), nor "
+                "acquired from a thread that has, must not touch what it does");
+  }
+  if (s.async_proxy) {
+    return "the copy is in flight: its thread has not waited for its group "
+           "(cp.async.bulk.wait_group; with .read only the source is free again), and then the "
+           "others for that thread";
+  }
+  return "the copy is in flight: its thread has not waited for it (cp.async.wait_group, or "
+         "wait_all), and then the others for that thread";
+}
+
 /// What would have ordered the two, or let them be.
 std::string remedy(const WarpState& w, const Segment& s, std::uint32_t now_bits,
                    std::uint32_t other_bits, const RacingLanes& pair, Kind other, bool shared) {
@@ -70,10 +89,7 @@ std::string remedy(const WarpState& w, const Segment& s, std::uint32_t now_bits,
                             "(wgmma.wait_group), and then the others for that warpgroup"
                           : "nothing orders the two after the wgmma.wait_group of the warpgroup";
   }
-  if (s.async && (s.pending >> pair.other & 1u) != 0) {
-    return "the copy is in flight: its thread has not waited for it (cp.async.wait_group, or "
-           "wait_all), and then the others for that thread";
-  }
+  if (s.async && (s.pending >> pair.other & 1u) != 0) return flight(w, s);
   const bool strong = scope_in(now_bits) != Scope::weak && scope_in(other_bits) != Scope::weak;
   if (strong) return "both are strong, but a scope of .cta does not reach the other's block";
   const bool same_cta = s.cta == w.cta->order.linear;

@@ -19,10 +19,18 @@
 
 namespace ptxmill::emu::interpreter_test {
 
+/// What a module is written for.
+struct ModuleTarget {
+  std::string_view version = "8.0", target = "sm_80";
+};
+inline constexpr ModuleTarget hopper{"8.6", "sm_90a"};
+
 /// A module of one entry `k` with the parameters and the body given.
-inline std::string module_text(std::string_view params, std::string_view body) {
-  return ".version 8.0\n.target sm_80\n.address_size 64\n.visible .entry k(" + std::string(params) +
-         ")\n{\n" + std::string(body) + "\n}\n";
+inline std::string module_text(std::string_view params, std::string_view body,
+                               const ModuleTarget& target = {}) {
+  return ".version " + std::string(target.version) + "\n.target " + std::string(target.target) +
+         "\n.address_size 64\n.visible .entry k(" + std::string(params) + ")\n{\n" +
+         std::string(body) + "\n}\n";
 }
 
 /// Parses a module that must be sound.

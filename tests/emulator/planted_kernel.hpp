@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "emulator/async/tensor_map.hpp"
 #include "interpreter_fixture.hpp"
 
 namespace ptxmill::emu::interpreter_test {
@@ -53,16 +54,17 @@ inline std::string twin(std::string_view code, bool cured) {
   }
 }
 
-inline std::string planted_module(std::string_view code, bool cured) {
+inline std::string planted_module(std::string_view code, bool cured, const ModuleTarget& target) {
   std::string text = module_text(
       ".param .u64 p, .param .u64 r, .param .u64 c",
       ".reg .b64 %p, %r, %c, %q, %o, %w<8>;\n.reg .b32 %t, %l, %b, %n, %g, %z, %s, %v<16>;\n"
-      ".reg .b16 %h<4>;\n.reg .f32 %f<8>;\n.reg .pred %k<8>;\n.shared .align 16 .b8 s[4096];\n"
+      ".reg .b16 %h<4>;\n.reg .f32 %f<8>;\n.reg .pred %k<8>;\n.shared .align 1024 .b8 s[4096];\n"
       "ld.param.u64 %p, [p];\nld.param.u64 %r, [r];\nld.param.u64 %c, [c];\n"
       "mov.u32 %t, %tid.x;\nand.b32 %l, %t, 31;\nmov.u32 %b, %ctaid.x;\nmov.u32 %n, %ntid.x;\n"
       "mad.lo.u32 %g, %b, %n, %t;\nmad.wide.u32 %q, %g, 4, %p;\nmad.wide.u32 %o, %g, 4, %r;\n"
       "mov.u32 %z, s;\nmad.lo.u32 %s, %t, 4, %z;\n" +
-          twin(code, cured) + "ret;\n");
+          twin(code, cured) + "ret;\n",
+      target);
   text.insert(text.find(".visible"), ".const .align 4 .b32 table[4] = {5, 6, 7, 8};\n");
   return text;
 }
@@ -93,13 +95,33 @@ struct Run {
   std::vector<std::uint32_t> words;
 };
 
-inline Run run_planted(Device& device, const Planted& k) {
+/// Tensor maps of p and of r, as 32 rows of 32 words in boxes of 4 rows: what c begins with.
+inline void put_maps(Device& device, DeviceAddress p, DeviceAddress r, DeviceAddress c) {
+  TensorMap map;
+  map.element = TensorElement::u32;
+  map.rank = 2;
+  map.size = {32, 32, 1, 1, 1};
+  map.stride = {4, 128, 0, 0, 0};
+  map.box = {32, 4, 1, 1, 1};
+  const auto memory = device.memory.find(c, 2 * sizeof(EncodedTensorMap));
+  REQUIRE(memory != nullptr);
+  std::byte* at = memory->bytes.data() + (c - memory->base);
+  for (const DeviceAddress tensor : {p, r}) {
+    map.address = tensor;
+    const EncodedTensorMap bytes = encode(map);
+    std::memcpy(at, bytes.data(), sizeof bytes);
+    at += sizeof bytes;
+  }
+}
+
+inline Run run_planted(Device& device, const Planted& k, bool maps) {
   std::vector<std::uint32_t> indices(1024);
   for (std::uint32_t i = 0; i < indices.size(); ++i) indices[i] = i;
   device.options.instruction_budget = 300'000;
   const auto p = device.upload(indices);
   const auto r = device.upload(std::vector<std::uint32_t>(1024, 0));
   const auto c = device.upload(std::vector<std::uint32_t>(64, 0));
+  if (maps) put_maps(device, p, r, c);
   Run run{device.run(k.shape, p, r, c), device.download<std::uint32_t>(r, 1024)};
   for (const DeviceAddress at : {p, r, c}) device.memory.free(at);
   return run;
@@ -120,16 +142,13 @@ inline void check_found(const Planted& k, const std::string& text, const Execute
 
 }  // namespace detail
 
-/// Checks that the bug is found and the twin is clean, under every schedule.
-inline void check_planted(const Planted& k) {
+/// Checks that the bug is found and the twin is clean, under every schedule. With `maps`, c begins
+/// with two tensor maps (detail::put_maps).
+inline void check_planted(const Planted& k, const ModuleTarget& target, bool maps = false) {
   const std::string name = k.name;
   CAPTURE(name);
-  const auto module_for = [&](bool cured) {
-    std::string text = detail::planted_module(k.code, cured);
-    return text.replace(text.find("sm_80"), 5, k.target);
-  };
-  const std::string bug = module_for(false);
-  Device faulty(bug), sound(module_for(true));
+  const std::string bug = detail::planted_module(k.code, false, target);
+  Device faulty(bug), sound(detail::planted_module(k.code, true, target));
   std::uint32_t threads = 1;
   for (int d = 0; d < 3; ++d) threads *= k.shape.grid[d] * k.shape.block[d];
   int lucky = 0;
@@ -141,13 +160,13 @@ inline void check_planted(const Planted& k) {
     CAPTURE(seed);
     faulty.options.schedule = sound.options.schedule = schedule;
     faulty.options.seed = sound.options.seed = seed;
-    const detail::Run found = detail::run_planted(faulty, k);
+    const detail::Run found = detail::run_planted(faulty, k, maps);
     if (k.needs_luck && schedule != Schedule::latest) {
       lucky += found.result.outcome == k.outcome ? 1 : 0;
     } else {
       detail::check_found(k, bug, found.result);
     }
-    const detail::Run clean = detail::run_planted(sound, k);
+    const detail::Run clean = detail::run_planted(sound, k, maps);
     check_clean(clean.result);
     const bool has_result = k.result != nullptr;
     REQUIRE(has_result);
@@ -158,5 +177,7 @@ inline void check_planted(const Planted& k) {
   }
   if (k.needs_luck) CHECK(lucky > 0);
 }
+
+inline void check_planted(const Planted& k) { check_planted(k, {"8.0", k.target}); }
 
 }  // namespace ptxmill::emu::interpreter_test
