@@ -36,12 +36,14 @@ void find_function_pointers(ModuleContext& context) {
   }
   for (const ast::Function& f : context.ast->functions) {
     for (const ast::Statement& s : f.body) {
-      if (const auto* v = std::get_if<ast::Variable>(&s))
+      const auto* v = std::get_if<ast::Variable>(&s);
+      if (v != nullptr && v->space != ast::Space::shared)
         context.stack_align = std::max(context.stack_align, v->align);
       const auto* i = std::get_if<ast::Instruction>(&s);
       if (i == nullptr || i->opcode != "mov") continue;
       for (const ast::Operand& o : i->operands) point_to(o.name);
     }
+    if (f.entry) continue;  // its parameters lie elsewhere
     for (const ast::Variable& v : f.params)
       context.stack_align = std::max(context.stack_align, v.align);
     for (const ast::Variable& v : f.results)

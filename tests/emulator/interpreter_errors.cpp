@@ -117,7 +117,7 @@ TEST_CASE("modifiers must belong to the instruction") {
                                  "mov %r0, %r1;",
                                  "prmt.f4e.b32.b32 %r0, %r1, %r2, %r3;",
                                  "membar;",
-                                 "fence.proxy.async;",
+                                 "fence.proxy.async.cta;",
                                  "wgmma.fence.sync.aligned;",
                                  "cp.async.wait_some;"}) {
     CAPTURE(code);
