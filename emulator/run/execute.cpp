@@ -78,7 +78,7 @@ class Launcher {
     resident_.erase(std::remove(resident_.begin(), resident_.end(), nullptr), resident_.end());
     // Blocks that do not finish within a turn may be waiting for others to start.
     if (!someone_finished) wanted_ = std::min<std::uint64_t>(most_resident_, resident_.size() + 1);
-    if (!progress && asleep && resident_.size() == std::min(most_resident_, total_)) skip_sleep();
+    if (!progress && asleep && resident_.size() >= std::min(most_resident_, total_)) skip_sleep();
     if (!progress && asleep && next_ == total_) skip_sleep();
     return true;
   }
