@@ -167,6 +167,7 @@ void decode_bar(Decoder& d, bool is_barrier) {
 void decode_proxy_fence(Decoder& d) {
   Modifiers& m = d.modifiers();
   if (!m.take("async")) d.unsupported("proxy");
+  d.require_at_least(90, "fence.proxy.async");
   m.take_one({"global", "shared::cta", "shared::cluster"});
 }
 
