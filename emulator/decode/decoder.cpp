@@ -359,6 +359,11 @@ void Decoder::require_target(int sm) const {
                           "' not supported on .target 'sm_", t.sm, t.arch_specific ? "a'" : "'"));
 }
 
+void Decoder::require_at_least(int sm, std::string_view feature) const {
+  if (context_.ast->target.sm >= sm) return;
+  fail(current_->at, text("Feature '", feature, "' requires .target sm_", sm, " or higher"));
+}
+
 /// Of kernels with products: which instructions beside them name their registers.
 void Decoder::find_fragments() {
   if (kernel_.products.empty()) return;

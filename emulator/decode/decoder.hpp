@@ -112,6 +112,8 @@ class Decoder {
   void note_operands(std::size_t first, std::size_t results, std::size_t total);
   /// Refuses the instruction but for the target sm_90a, say.
   void require_target(int sm) const;
+  /// Refuses the feature on older targets.
+  void require_at_least(int sm, std::string_view feature) const;
 
   /// Appends an instruction under the current guard. A null handler is "unsupported".
   Instruction& emit(Handler handler, std::initializer_list<Slot> results,

@@ -17,7 +17,6 @@ using Floats [[gnu::vector_size(4 * side_by_side)]] = float;
 using Shorts [[gnu::vector_size(32)]] = std::int16_t;
 using EightShorts [[gnu::vector_size(2 * side_by_side)]] = std::int16_t;
 using FourDoubles [[gnu::vector_size(32)]] = double;
-using FourInts [[gnu::vector_size(16)]] = std::int32_t;
 using FourFloats [[gnu::vector_size(16)]] = float;
 using FourLongs [[gnu::vector_size(32)]] = std::int64_t;
 
@@ -163,25 +162,23 @@ template <class T>
   return (any[0] | any[1] | any[2] | any[3]) == 0;
 }
 
-/// Four sums as f32, cut. No exponent is extreme: none is subnormal.
-[[gnu::always_inline]] inline FourFloats cut_sums(const FourDoubles& sums) {
-  constexpr std::int64_t kept = ~((std::int64_t{1} << 29) - 1);
-  const auto cut = reinterpret_cast<FourDoubles>(reinterpret_cast<FourLongs>(sums) & kept);
-  return __builtin_convertvector(cut, FourFloats);
-}
-
-/// Half of eight exact sums.
-template <class Sum, int half>
+/// Half of eight exact sums, as multiples of their last bit.
+template <int half>
 [[gnu::always_inline]] inline void exact_sums(const Eight& first, const Eight& second,
-                                              const Eight& largest, FourDoubles& to) {
+                                              FourDoubles& to) {
   constexpr int at = 4 * half;
   const auto four = [](const Eight& v) {
     return __builtin_shufflevector(v, v, at, at + 1, at + 2, at + 3);
   };
-  const auto field = __builtin_convertvector(four(largest), FourLongs) + (1023 - Sum::fraction);
-  to = (__builtin_convertvector(four(first), FourDoubles) +
-        __builtin_convertvector(four(second), FourDoubles)) *
-       reinterpret_cast<FourDoubles>(field << 52);
+  to = __builtin_convertvector(four(first), FourDoubles) +
+       __builtin_convertvector(four(second), FourDoubles);
+}
+
+/// Cut to what an f32 holds.
+[[gnu::always_inline]] inline FourFloats cut_sums(const FourDoubles& sums) {
+  constexpr std::int64_t kept = ~((std::int64_t{1} << 29) - 1);
+  const auto cut = reinterpret_cast<FourDoubles>(reinterpret_cast<FourLongs>(sums) & kept);
+  return __builtin_convertvector(cut, FourFloats);
 }
 
 /// One column's sums of a block, as patterns of D.
@@ -206,16 +203,20 @@ template <class T, class D, class Sum>
       }
     }
     FourDoubles low, high;
-    exact_sums<Sum, 0>(first, second, largest, low);
-    exact_sums<Sum, 1>(first, second, largest, high);
+    exact_sums<0>(first, second, low);
+    exact_sums<1>(first, second, high);
     if constexpr (std::is_same_v<D, F16>) {
       for (int r = 0; r < 4; ++r) {
-        d[row + r] = round_to_half<F16>(low[r]).bits;
-        d[row + 4 + r] = round_to_half<F16>(high[r]).bits;
+        d[row + r] = round_to_half<F16>(low[r] * power_of_two(largest[r] - Sum::fraction)).bits;
+        d[row + 4 + r] =
+            round_to_half<F16>(high[r] * power_of_two(largest[4 + r] - Sum::fraction)).bits;
       }
     } else {
-      const FourFloats sums[2] = {cut_sums(low), cut_sums(high)};
-      std::memcpy(d + row, sums, sizeof sums);
+      // No exponent is extreme: none of these is subnormal.
+      const auto unit = reinterpret_cast<Floats>((largest + (127 - Sum::fraction)) << 23);
+      const Floats sums =
+          __builtin_shufflevector(cut_sums(low), cut_sums(high), 0, 1, 2, 3, 4, 5, 6, 7) * unit;
+      std::memcpy(d + row, &sums, sizeof sums);
     }
   }
 }

@@ -3,10 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "emulator/decode/instruction.hpp"
+#include "emulator/run/uniform_values.hpp"
 #include "emulator/watch/clock.hpp"
 
 namespace ptxmill::emu {
@@ -26,6 +26,7 @@ struct Cluster {
   std::uint32_t running = 0;  ///< of the blocks
   ClockPtr released;          ///< what arrivals at the barrier make known
   ClockPtr completed;         ///< the same of the last time that the barrier was complete
+  UniformValues uniform;      ///< of sets within the cluster
   std::vector<std::vector<RemoteAccess>> accesses;  ///< to the memory of the block of that rank
 };
 

@@ -9,7 +9,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -114,11 +113,6 @@ struct Barrier {
   std::vector<bool> warp_waits;  ///< for each warp, whether it arrived to wait
   BarrierOrder order;
 };
-
-/// What the threads of a set held at a uniformity note, by the note's pc, how often the thread had
-/// passed it, and the number of the set within the block or grid.
-using UniformValues =
-    std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, std::uint64_t>;
 
 struct Cta {
   std::array<std::uint32_t, 3> id{0, 0, 0};

@@ -171,7 +171,7 @@ std::string waiting_for(const Grid& grid, const WarpState& w, const Split& s) {
       return text("waits for lanes 0x", hex(masks[std::countr_zero(s.mask)] & w.alive & ~s.mask, 8),
                   " of its warp");
     }
-    case Wait::warpgroup: return waiting_for_warpgroup(grid, *w.cta, grid.kernel.code[s.pc]);
+    case Wait::warpgroup: return waiting_for_warpgroup(*w.cta, grid.kernel.code[s.pc]);
     case Wait::cluster: return "waits at the barrier of its cluster";
     case Wait::sleep: return "sleeps";
     case Wait::mbarrier: {

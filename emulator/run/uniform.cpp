@@ -44,9 +44,11 @@ void check_uniform(Grid& grid, Cta& cta, WarpState& w, const Instruction& i, Lan
   if (level == isa::Level::warp) return;
   const std::uint32_t pass = w.notes_passed[pc]++;
   if (pass >= most_passes) return;
-  const bool whole_grid = level == isa::Level::grid;
   const std::uint32_t set = level == isa::Level::warpgroup ? w.index / warps_in_group : 0;
-  UniformValues& seen = whole_grid ? grid.uniform : cta.uniform;
+  const bool of_cluster = level == isa::Level::cluster && cta.cluster != nullptr;
+  UniformValues& seen = level == isa::Level::grid ? grid.uniform
+                        : of_cluster              ? cta.cluster->uniform
+                                                  : cta.uniform;
   const auto [it, inserted] = seen.emplace(std::make_tuple(pc, pass, set), value);
   if (!inserted && it->second != value) {
     broken(grid, w, pc, level, first, value, it->second, "another warp");

@@ -20,8 +20,8 @@ std::uint32_t pc_of(const Grid& grid, const Instruction& i) {
   return static_cast<std::uint32_t>(&i - grid.kernel.code.data());
 }
 
-/// A warpgroup at an instruction that it executes.
-struct Meeting4 {
+/// A warpgroup at an instruction that it is to execute.
+struct Assembly {
   Grid& grid;
   Cta& cta;
   std::uint32_t number;  ///< of the warpgroup in the block
@@ -32,7 +32,7 @@ struct Meeting4 {
 };
 
 /// The finding, with the place. The launch ends where nothing could go on.
-void finding(const Meeting4& m, std::string_view what, Severity severity,
+void finding(const Assembly& m, std::string_view what, Severity severity,
              Outcome outcome = Outcome::launch_failed) {
   add_finding(m.grid,
               text(what, "\n  ", where(m.grid, pc_of(m.grid, m.i)), "\n  block (", m.cta.id[0],
@@ -43,18 +43,17 @@ void finding(const Meeting4& m, std::string_view what, Severity severity,
 }
 
 /// Whether all lanes of the warp wait at the instruction.
-bool is_whole_at(const Grid& grid, const WarpState& w, std::uint32_t pc) {
+bool is_whole_at(const WarpState& w, std::uint32_t pc) {
   LaneMask here = 0;
   for (const Split& s : w.splits)
     if (s.wait == Wait::warpgroup && s.pc == pc) here |= s.mask;
-  (void)grid;
   return here == all_lanes;
 }
 
 /// A value that all threads of the warpgroup must agree on. False, and a finding, where they do
 /// not.
 template <class T>
-bool read_uniform(const Meeting4& m, Slot slot, std::string_view what, T* value) {
+bool read_uniform(const Assembly& m, Slot slot, std::string_view what, T* value) {
   *value = m.warp(0).lanes<T>(slot)[0];
   for (std::size_t k = 0; k < warpgroup_warps; ++k) {
     WarpState& w = m.warp(k);
@@ -76,7 +75,7 @@ bool read_uniform(const Meeting4& m, Slot slot, std::string_view what, T* value)
   return true;
 }
 
-bool read_scale(const Meeting4& m, bool* accumulate) {
+bool read_scale(const Assembly& m, bool* accumulate) {
   const Slot slot = m.i.s[2];
   *accumulate = m.warp(0).predicate(slot) == all_lanes;
   for (std::size_t k = 0; k < warpgroup_warps; ++k) {
@@ -102,7 +101,7 @@ int element_bytes(MatrixElement e) {
 }
 
 /// False, and a finding, where the tile leaves the block's memory.
-bool is_inside(const Meeting4& m, const TensorTile& tile, std::string_view name) {
+bool is_inside(const Assembly& m, const TensorTile& tile, std::string_view name) {
   for (const std::uint32_t c : tile.chunks) {
     if (c + std::uint64_t{chunk_bytes} <= m.cta.shared.size()) continue;
     finding(m,
@@ -115,7 +114,7 @@ bool is_inside(const Meeting4& m, const TensorTile& tile, std::string_view name)
 }
 
 /// The product as it stands. False where it cannot be computed.
-bool prepare(const Meeting4& m, PendingProduct& p) {
+bool prepare(const Assembly& m, PendingProduct& p) {
   const ProductForm& form = m.grid.kernel.products[static_cast<std::size_t>(m.i.imm)];
   WarpgroupProduct& product = p.product;
   if (!read_scale(m, &product.accumulate)) return false;
@@ -165,7 +164,7 @@ bool does_at_once(Grid& grid, const Warpgroup& g) {
   return !earlier_waits && (grid.random() & 1) != 0;
 }
 
-void multiply(const Meeting4& m) {
+void multiply(const Assembly& m) {
   Warpgroup& g = m.group();
   PendingProduct p;
   p.pc = pc_of(m.grid, m.i);
@@ -182,7 +181,7 @@ void multiply(const Meeting4& m) {
 }
 
 /// All but the latest groups are complete.
-void wait(const Meeting4& m) {
+void wait(const Assembly& m) {
   Warpgroup& g = m.group();
   const std::int64_t end = std::int64_t{g.committed} - m.i.imm;
   std::size_t complete = 0;
@@ -204,7 +203,7 @@ void wait(const Meeting4& m) {
 }
 
 /// False where the warpgroup must wait for registers.
-bool adjust_registers(const Meeting4& m) {
+bool adjust_registers(const Assembly& m) {
   Warpgroup& g = m.group();
   if (g.registers == 0) return true;  // the driver's compiler ignores the instruction
   const auto wanted = static_cast<std::uint32_t>(m.i.imm);
@@ -229,7 +228,7 @@ bool adjust_registers(const Meeting4& m) {
 }
 
 /// False where the warpgroup must go on waiting.
-bool run(const Meeting4& m) {
+bool run(const Assembly& m) {
   Warpgroup& g = m.group();
   switch (action_of(m.i)) {
     case WarpgroupAction::fence: ++g.fences; return true;
@@ -243,10 +242,10 @@ bool run(const Meeting4& m) {
 }
 
 /// Runs the instruction where all four warps wait at it. False where they do not, or still wait.
-bool try_meeting(const Meeting4& m) {
+bool try_meeting(const Assembly& m) {
   const std::uint32_t pc = pc_of(m.grid, m.i);
   for (std::size_t k = 0; k < warpgroup_warps; ++k)
-    if (!is_whole_at(m.grid, m.warp(k), pc)) return false;
+    if (!is_whole_at(m.warp(k), pc)) return false;
   if (!run(m)) return false;
   for (std::size_t k = 0; k < warpgroup_warps; ++k) {
     WarpState& w = m.warp(k);
@@ -293,7 +292,7 @@ void arrive_at_warpgroup(Grid& grid, Cta& cta, WarpState& w, const Instruction& 
     ++w.splits[w.current].pc;
     return;
   }
-  const Meeting4 here{grid, cta, w.index / warpgroup_warps, i};
+  const Assembly here{grid, cta, w.index / warpgroup_warps, i};
   const std::size_t first = std::size_t{here.number} * warpgroup_warps;
   if (first + warpgroup_warps > cta.warps.size()) {
     finding(here,
@@ -317,8 +316,7 @@ void arrive_at_warpgroup(Grid& grid, Cta& cta, WarpState& w, const Instruction& 
     retry_registers(grid, cta, here.number);
 }
 
-std::string waiting_for_warpgroup(const Grid& grid, const Cta& cta, const Instruction& i) {
-  (void)grid;
+std::string waiting_for_warpgroup(const Cta& cta, const Instruction& i) {
   if (action_of(i) == WarpgroupAction::more_registers)
     return text("waits for its warpgroup, and for registers, of which ",
                 cta.warpgroups.spare_registers, " are free");
@@ -329,10 +327,10 @@ bool report_stuck_warpgroup(Grid& grid, Cta& cta) {
   for (const WarpState& w : cta.warps) {
     for (const Split& s : w.splits) {
       if (s.wait != Wait::warpgroup) continue;
-      const Meeting4 here{grid, cta, w.index / warpgroup_warps, grid.kernel.code[s.pc]};
+      const Assembly here{grid, cta, w.index / warpgroup_warps, grid.kernel.code[s.pc]};
       bool together = true;
       for (std::size_t k = 0; k < warpgroup_warps; ++k)
-        together = together && is_whole_at(grid, here.warp(k), s.pc);
+        together = together && is_whole_at(here.warp(k), s.pc);
       const Warpgroup& g = here.group();
       const std::string what =
           together

@@ -60,7 +60,7 @@ void arrive_at_warpgroup(Grid& grid, Cta& cta, WarpState& w, const Instruction& 
 /// Reports a warpgroup that waits while nothing in the block can go on. False where there is none.
 bool report_stuck_warpgroup(Grid& grid, Cta& cta);
 /// What a split that waits for its warpgroup waits for.
-std::string waiting_for_warpgroup(const Grid& grid, const Cta& cta, const Instruction& i);
+std::string waiting_for_warpgroup(const Cta& cta, const Instruction& i);
 
 /// The chunks of a factor of `count` rows or columns whose elements have `element_bytes`, as a
 /// descriptor says (PTX ISA, "Shared Memory Matrix Layout", "Matrix Descriptor Format").

@@ -168,6 +168,21 @@ TEST_CASE("clusters: a flag of cluster scope") {
       shape, [](U32 b, U32) { return b % 2 == 0 ? 42u : 9u; });
 }
 
+TEST_CASE("clusters: values that are uniform across one") {
+  const auto run = [](const char* value) {
+    Device device(hopper_text("", ".reg .b32 %v;\nmov.u32 %v, " + std::string(value) +
+                                      ";\n//@ uniform cluster %v\nret;\n"));
+    Shape shape;
+    shape.grid = {4, 1, 1};
+    shape.cluster = {2, 1, 1};
+    return device.run(shape);
+  };
+  check_clean(run("%clusterid.x"));
+  const ExecuteResult r = run("%ctaid.x");
+  CHECK(r.outcome == Outcome::launch_failed);
+  check_contains(r.report, {"said to be uniform across the cluster"});
+}
+
 TEST_CASE("clusters: a launch that does not fit is refused") {
   Device device(hopper_text("", "ret;\n"));
   Shape shape;
