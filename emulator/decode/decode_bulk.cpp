@@ -202,6 +202,7 @@ bool decode_proxy_fence(Decoder& d) {
   }
   if (!m.take("proxy")) return false;
   if (m.take("async")) {
+    d.require_at_least(90, "fence.proxy.async");
     m.take_one({"global", "shared::cta", "shared::cluster"});
     d.expect_operands(0);
     d.emit(fence_async_proxy, {}, {}).definedness = Definedness::own;

@@ -60,6 +60,7 @@ class Reader {
   void expand(BlockEntry& block);
   void add_planned(BlockEntry& block, const kernels::PlannedKernel& planned,
                    const ptx::Target& target);
+  bool is_served(const ptx::Target& target, const kernels::Template& declared) const;
   void add_variant(KernelEntry& kernel, const ptx::Target& target, const Node& fields,
                    const std::string& pointer);
   std::optional<std::string> read_name(const Node& entry, const std::string& pointer);
@@ -216,6 +217,14 @@ void Reader::read_kernel(const Node& entry, const std::string& pointer) {
     add_variant(library_.kernels.back(), target, fields, pointer);
 }
 
+/// Whether a plain target of the library gives the target the same kernel.
+bool Reader::is_served(const ptx::Target& target, const kernels::Template& declared) const {
+  return target.arch_specific && !declared.specialises(target) &&
+         std::any_of(library_.targets.begin(), library_.targets.end(), [&](const ptx::Target& t) {
+           return !t.arch_specific && t.sm <= target.sm;
+         });
+}
+
 /// Reads the entry for a target, with what measurements chose for fields that it leaves open. What
 /// the target alone makes impossible is refused here.
 void Reader::add_variant(KernelEntry& kernel, const ptx::Target& target, const Node& fields,
@@ -227,7 +236,7 @@ void Reader::add_variant(KernelEntry& kernel, const ptx::Target& target, const N
   };
   std::unique_ptr<kernels::Template> declared = declare();
   declared->read(fields, pointer, {}, problems_);
-  if (!problems_.empty()) return;
+  if (!problems_.empty() || is_served(target, *declared)) return;
   std::vector<Node::Member> added = tuning_.additions(kernel.family, *declared, target);
   if (added.empty()) {
     kernel.variants.push_back({target, std::move(declared)});
@@ -282,7 +291,9 @@ void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planne
     KernelEntry& known = library_.kernels[place->second];
     if (known.declared->normalised() != declared->normalised())
       throw std::logic_error(name + " differs between targets; a role's fields must not");
-    if (!(known.variants.back().target == target)) add_variant(known, target, fields, name);
+    const auto same = [&](const KernelEntry::Variant& v) { return v.target == target; };
+    if (std::none_of(known.variants.begin(), known.variants.end(), same))
+      add_variant(known, target, fields, name);
     return;
   }
   library_.kernels.push_back({name,
