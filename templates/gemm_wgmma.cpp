@@ -7,6 +7,7 @@
 
 #include "generator/ptx/descriptor.hpp"
 #include "templates/lib/cluster_sum.hpp"
+#include "templates/lib/column_store.hpp"
 #include "templates/lib/ring.hpp"
 #include "templates/lib/tile_store.hpp"
 #include "templates/lib/tile_walk.hpp"
@@ -47,7 +48,7 @@ class Body {
   void copy_tiles();
   void copy_stage(const U32& k_tile, const U32& row, const U32& col);
   void compute_tiles();
-  void multiply(const Sums& sums, const U32& first_row, const std::function<void()>& started);
+  void multiply(Sums& sums, const U32& first_row, const std::function<void()>& started);
   void multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
                       const ptx::Descriptors& w, const Pred& adds);
   void release(const In<ptx::u32>& stage, const Pred& by);
@@ -64,6 +65,15 @@ class Body {
   void begin_turns(const U32& consumer);
   void take_turn(const U32& consumer);
   void hand_over(const U32& consumer, const U32& next);
+  /// What the tile's rows are of, and its columns.
+  const Tensor& rows_of() const { return tile_.swaps ? problem_.w : problem_.a; }
+  const Tensor& cols_of() const { return tile_.swaps ? problem_.a : problem_.w; }
+  StoredTensors stored() const {
+    return {problem_.out,      problem_.bias, problem_.residual,
+            problem_.epilogue, problem_.m,    problem_.n};
+  }
+  void finish_swapped(std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
+                      const U32& consumer);
   Extent k_tiles() const { return ceil_div(k_.dim(problem_.k), depth_); }
   /// The stages of k that this CTA has of its tiles: where they begin, where they end.
   std::pair<Extent, Extent> own_k_tiles(const std::string& name) const;
@@ -75,8 +85,8 @@ class Body {
   U32 thread_, warpgroup_;
   std::optional<U32> cluster_rank_;
   std::optional<ClusterSum> shared_sum_;
-  SharedTile<ptx::b8> a_, w_;
-  TileStore store_;
+  SharedTile<ptx::b8> rows_, cols_;
+  std::optional<TileStore> store_;
   Ring ring_;
   TileWalk walk_;
   // The present warpgroup's place in the ring.
@@ -90,25 +100,24 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
       depth_(stage_bytes / spec::size_bytes(problem.a.dtype())),
       thread_(k.let("thread", k.tid_x())),
       warpgroup_(k.let("warpgroup", k.shfl_sync_idx(thread_ / warpgroup, 0))),
-      a_(k, "a_ring", tile.rows(), stage_bytes, tile.stages),
-      w_(k, "w_ring", tile.cols, stage_bytes, tile.stages),
-      store_(k,
-             {problem.out, problem.bias, problem.residual, problem.epilogue, problem.m, problem.n},
-             tile.consumers, tile.cols),
+      rows_(k, rows_of().name() + "_ring", tile.rows(), stage_bytes, tile.stages),
+      cols_(k, cols_of().name() + "_ring", tile.cols, stage_bytes, tile.stages),
       ring_(k, tile.stages,
             tile.cluster * (tile.alternates ? 1 : tile.consumers) * warpgroup / warp),
-      walk_(k, k.dim(problem.m), k.dim(problem.n), tile.rows() * tile.cluster, tile.cols,
-            group_rows / tile.cluster) {
+      walk_(k, k.dim(tile.swaps ? problem.n : problem.m), k.dim(tile.swaps ? problem.m : problem.n),
+            tile.rows() * tile.cluster, tile.cols, group_rows / tile.cluster) {
+  if (!tile.swaps) store_.emplace(k, stored(), tile.consumers, tile.cols);
   if (tile.ctas_in_cluster() > 1) cluster_rank_ = k.let("cluster_rank", k.cluster_ctarank());
   if (tile.split > 1)
-    shared_sum_.emplace(k, tile.split, tile.consumers, tile.cols / 2, store_.panel_sums());
+    shared_sum_.emplace(k, tile.split, tile.consumers, tile.cols / 2,
+                        store_ ? store_->panel_sums() : column_store_sums);
 }
 
 void Body::set_up() {
   k_.if_("first_thread", thread_ == 0, [&] {
     k_.phase("set the barriers up", [&] {
-      for (const Tensor* t : {&problem_.a, &problem_.w, &problem_.out})
-        k_.prefetch_tensormap(k_.map(*t));
+      for (const Tensor* t : {&problem_.a, &problem_.w}) k_.prefetch_tensormap(k_.map(*t));
+      if (store_) k_.prefetch_tensormap(k_.map(problem_.out));
       ring_.init();
       if (shared_sum_) shared_sum_->init();
       k_.fence_mbarrier_init();
@@ -147,19 +156,20 @@ std::pair<Extent, Extent> Body::own_k_tiles(const std::string& name) const {
 
 // ---- the copying warp
 
-/// One box of a, and one of w: in a cluster each CTA copies its share of w for all.
+/// A box for the rows and one for the columns: in a cluster each CTA copies its share of those for
+/// all.
 void Body::copy_stage(const U32& k_tile, const U32& row, const U32& col) {
   const U32 stage = cursor_->stage();
   const ptx::Mbarrier full = ring_.full(stage);
   k_.wait("stage_free", ring_.free(stage), cursor_->parity());
   k_.mbarrier_arrive_expect_tx(full, (tile_.rows() + tile_.cols) * stage_bytes);
   const U32 at = k_tile * depth_;
-  k_.tma_load(a_.tile(stage), k_.map(problem_.a), {at, row}, full);
-  if (tile_.cluster == 1) return k_.tma_load(w_.tile(stage), k_.map(problem_.w), {at, col}, full);
+  k_.tma_load(rows_.tile(stage), k_.map(rows_of()), {at, row}, full);
+  if (tile_.cluster == 1) return k_.tma_load(cols_.tile(stage), k_.map(cols_of()), {at, col}, full);
   const int share = tile_.cols / tile_.cluster;
   const U32 first = *cluster_rank_ * share;
-  const auto to = w_.tile(stage) + first * stage_bytes;
-  k_.tma_multicast(to, k_.map(problem_.w), {at, col + first}, full, (1 << tile_.cluster) - 1);
+  const auto to = cols_.tile(stage) + first * stage_bytes;
+  k_.tma_multicast(to, k_.map(cols_of()), {at, col + first}, full, (1 << tile_.cluster) - 1);
 }
 
 void Body::copy_tiles() {
@@ -222,12 +232,16 @@ void Body::multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>&
 
 /// The sums over k of the warpgroup's rows, which begin at `first_row` of the tile. A stage is
 /// released once the products after it have been started; `started` follows the last of them.
-void Body::multiply(const Sums& sums, const U32& first_row, const std::function<void()>& started) {
+void Body::multiply(Sums& sums, const U32& first_row, const std::function<void()>& started) {
   std::vector<ptx::Descriptors> a;
   for (int block : unroll(tile_.blocks))
-    a.emplace_back(k_, "a_operand" + std::to_string(block), a_, first_row + block * ptx::wgmma_m);
-  const ptx::Descriptors w(k_, "w_operand", w_, 0);
+    a.emplace_back(k_, "rows" + std::to_string(block), rows_, first_row + block * ptx::wgmma_m);
+  const ptx::Descriptors w(k_, "cols", cols_, 0);
   const Pred releases = k_.let("releases", k_.laneid() < static_cast<std::uint32_t>(tile_.cluster));
+  if (tile_.split > 1)
+    // A short k leaves CTAs without a part of it.
+    for (auto& block : sums)
+      for (Var<ptx::f32>& sum : block) sum = 0.f;
   Var<ptx::u32> last = k_.var<ptx::u32>("last_stage", 0, Level::warpgroup);
   const auto [first, end] = own_k_tiles("k_tile");
   k_.for_range("k_tile", first, end, 1, [&](const U32& k_tile) {
@@ -278,8 +292,26 @@ void Body::hand_over(const U32& consumer, const U32& next) {
   });
 }
 
+/// Where the rows are of w: the sums of eight columns at a time, which the CTAs of a cluster share.
+void Body::finish_swapped(std::vector<Var<ptx::f32>>& sums, const U32& row, const U32& col,
+                          const U32& consumer) {
+  const U32 feature = k_.let("stored_feature", row);
+  if (shared_sum_) shared_sum_->add(sums, *cluster_rank_, consumer);
+  for (int panel : unroll(tile_.cols / 2 / column_store_sums)) {
+    const auto store = [&] {
+      k_.phase("finish and store columns " + std::to_string(panel),
+               [&] { store_columns(k_, stored(), sums, panel, feature, col); });
+    };
+    if (shared_sum_)
+      shared_sum_->if_owner("stored_columns", *cluster_rank_, panel, store);
+    else
+      store();
+  }
+}
+
 /// Stores what the warpgroup has of a tile, from `row` on.
 void Body::finish(Sums& sums, const U32& row, const U32& col, const U32& consumer) {
+  if (tile_.swaps) return finish_swapped(sums[0], row, col, consumer);
   const U32 first = k_.let("stored_row", row);
   if (shared_sum_) shared_sum_->add(sums[0], *cluster_rank_, consumer);
   const TileStore::Around around = [&](int panel, const std::function<void()>& body) {
@@ -292,7 +324,7 @@ void Body::finish(Sums& sums, const U32& row, const U32& col, const U32& consume
     const U32 at = block == 0
                        ? first
                        : k_.let("stored_row" + std::to_string(block), first + block * ptx::wgmma_m);
-    store_.store("block " + std::to_string(block), sums[block], at, col, around);
+    store_->store("block " + std::to_string(block), sums[block], at, col, around);
   }
 }
 
@@ -307,7 +339,7 @@ void Body::compute_tiles() {
       sums.push_back(k_.array<ptx::f32>("sum" + std::to_string(block) + "_", tile_.cols / 2));
     const auto turn = tile_.alternates ? std::optional(consumer) : std::nullopt;
     if (turn) begin_turns(consumer);
-    store_.begin(consumer);
+    if (store_) store_->begin(consumer);
     each_tile("tile", turn, [&](const Tile& tile) {
       if (turn) take_turn(consumer);
       multiply(sums, first_row, [&] {
@@ -315,7 +347,7 @@ void Body::compute_tiles() {
       });
       finish(sums, tile.row + first_row, tile.col, consumer);
     });
-    store_.drain();
+    if (store_) store_->drain();
     cursor_.reset();
   });
 }
@@ -340,12 +372,10 @@ void Body::emit() {
 }  // namespace
 
 Launch wgmma_launch(const WgmmaTile& tile, const WgmmaProblem& problem) {
-  const Expr clusters = ceil_div(problem.m, std::int64_t{tile.rows()} * tile.cluster) *
-                        ceil_div(problem.n, tile.cols);
-  const Dim& k = problem.k;
-  const std::int64_t k_bytes = k.is_static() ? k.get() * spec::size_bytes(problem.a.dtype()) : 0;
-  if (k.is_static() && ptx::ceil_div(k_bytes, stage_bytes) < tile.split)
-    throw std::logic_error("a tile's k has fewer stages than CTAs");
+  const Dim& rows = tile.swaps ? problem.n : problem.m;
+  const Dim& cols = tile.swaps ? problem.m : problem.n;
+  const Expr clusters =
+      ceil_div(rows, std::int64_t{tile.rows()} * tile.cluster) * ceil_div(cols, tile.cols);
   const Expr resident = Expr::dim("sm_count") * tile.ctas_per_sm / tile.cluster;
   // CTAs that share a tile's k have one tile.
   const Expr ctas = tile.split > 1 ? clusters * tile.split : min(clusters, resident) * tile.cluster;
@@ -361,11 +391,14 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
   const int bytes = spec::size_bytes(tensor.dtype());
   const int across = stage_bytes / bytes;
   const Expr k_bytes = problem.k * Expr(bytes), n_bytes = problem.n * Expr(bytes);
+  const int cols = tile.cols / tile.cluster;
   if (&tensor == &problem.a)
-    return TensorMapShape{{problem.k, problem.m}, {k_bytes}, {across, tile.rows()}};
+    return TensorMapShape{
+        {problem.k, problem.m}, {k_bytes}, {across, tile.swaps ? cols : tile.rows()}};
   if (&tensor == &problem.w)
-    return TensorMapShape{{problem.k, problem.n}, {k_bytes}, {across, tile.cols / tile.cluster}};
-  if (&tensor == &problem.out)
+    return TensorMapShape{
+        {problem.k, problem.n}, {k_bytes}, {across, tile.swaps ? tile.rows() : cols}};
+  if (&tensor == &problem.out && !tile.swaps)
     return TensorMapShape{{problem.n, problem.m}, {n_bytes}, {across, ptx::wgmma_m}};
   return {};
 }

@@ -1,5 +1,7 @@
 #include "templates/lib/tile_store.hpp"
 
+#include <algorithm>
+
 namespace ptxmill::kernels {
 namespace {
 
@@ -33,22 +35,17 @@ void TileStore::wait_for_place() {
   meet();
 }
 
-/// What is added last to two neighbouring elements; nothing where they lie outside the result,
-/// whose neighbours others may be storing.
-std::vector<F32> TileStore::residual_of(const std::string& name, const U32& row, const U32& col) {
-  std::vector<F32> values;
-  if (!tensors_.epilogue.residual) return values;
-  Var<ptx::f32> first = k_.var<ptx::f32>(name + "_0", 0.f);
-  Var<ptx::f32> second = k_.var<ptx::f32>(name + "_1", 0.f);
-  const Pred inside = row < k_.dim(tensors_.m).in() && col < k_.dim(tensors_.n).in();
-  k_.guard(inside, [&] {
-    const U64 element = k_.mad_wide(row, k_.dim(tensors_.n), k_.cvt<ptx::u64>(col));
-    const auto loaded = k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
-    first = loaded[0];
-    second = loaded[1];
-  });
-  return {k_.present(first), k_.present(second)};
+/// What is added last to two neighbouring elements. Beyond the result it is that of the panel's
+/// first row or column, which nobody stores before all of the warpgroup have read.
+std::vector<F32> TileStore::residual_of(const Part& part, const U32& row, const U32& col) {
+  if (!tensors_.epilogue.residual) return {};
+  const U32 own_row = k_.selp(row, part.row, row < k_.dim(tensors_.m).in());
+  const U32 own_col = k_.selp(col, first_col(part), col < k_.dim(tensors_.n).in());
+  const U64 element = k_.mad_wide(own_row, k_.dim(tensors_.n), k_.cvt<ptx::u64>(own_col));
+  return k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
 }
+
+U32 TileStore::first_col(const Part& part) const { return part.col + part.panel * panel_cols(); }
 
 void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
   const bool wide = tensors_.out.dtype() == Dtype::f32;
@@ -74,8 +71,7 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
     for (int half : {0, 1}) {
       const std::size_t i = static_cast<std::size_t>(4 * (part.panel * groups + g) + 2 * half);
       const U32 result_row = part.row + row + 8 * half;
-      const auto residual = residual_of(
-          "residual_" + std::to_string(g) + "_" + std::to_string(half), result_row, wanted);
+      const auto residual = residual_of(part, result_row, wanted);
       const auto v = apply(k_, tensors_.epilogue, {k_.present(sums[i]), k_.present(sums[i + 1])},
                            bias, residual, precision);
       const auto to = here.down(8 * half).across(g * chunks).ptr();
@@ -95,7 +91,7 @@ void TileStore::store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   k_.fence_proxy_async();
   meet();
   const auto from = staged_.tile(*place_).as<ptx::b8>();
-  const U32 at = part.col + part.panel * panel_cols();
+  const U32 at = first_col(part);
   const Pred stores = k_.tid_x() % warpgroup_threads == 0;
   k_.guard(stores, [&] {
     k_.tma_store(k_.map(tensors_.out), {at, part.row}, from);
@@ -106,10 +102,16 @@ void TileStore::store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
 
 void TileStore::store(const std::string& name, const std::vector<Var<ptx::f32>>& sums,
                       const U32& row, const U32& col, const Around& around) {
+  std::string label = name + "_panel";
+  std::replace(label.begin(), label.end(), ' ', '_');
   for (int panel : unroll(cols_ / panel_cols()))
     around(panel, [&] {
-      k_.phase("finish and store " + name + ", panel " + std::to_string(panel), [&] {
-        store_panel(sums, {panel, row, col});
+      const Part part{panel, row, col};
+      const Pred inside =
+          row < k_.dim(tensors_.m).in() && first_col(part) < k_.dim(tensors_.n).in();
+      k_.if_(label + std::to_string(panel), inside, [&] {
+        k_.phase("finish and store " + name + ", panel " + std::to_string(panel),
+                 [&] { store_panel(sums, part); });
       });
     });
 }

@@ -50,7 +50,8 @@ class TileStore {
   void wait_for_place();
   void meet();
   void write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
-  std::vector<F32> residual_of(const std::string& name, const U32& row, const U32& col);
+  std::vector<F32> residual_of(const Part& part, const U32& row, const U32& col);
+  U32 first_col(const Part& part) const;
 
   Emitter& k_;
   StoredTensors tensors_;

@@ -67,7 +67,12 @@ const Engine by_warpgroups{"sm_90a",
                            {{"64x128", 64, 128, 8},
                             {"64x192", 64, 192, 8},
                             {"128x128", 128, 128, 8},
-                            {"128x256", 128, 256, 8}}};
+                            {"128x256", 128, 256, 8},
+                            {"w128x16", 16, 128, 8},
+                            {"w128x64", 64, 128, 8},
+                            {"w128x16k2", 16, 128, 8},
+                            {"w128x64k4", 64, 128, 8},
+                            {"w128x16k8", 16, 128, 8}}};
 
 std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
                   const std::string& tile = "auto", const std::string& name = "p") {
