@@ -13,9 +13,9 @@ import subprocess
 import torch
 
 import ptxmill
-from suites import attention, encoder, fused, gemm, gemm16, gemv, memory
+from suites import attention, encoder, few_rows, fused, gemm, gemm16, gemv, memory
 
-SUITES = {suite.NAME: suite for suite in (memory, gemm, gemm16, fused, gemv, attention, encoder)}
+SUITES = {suite.NAME: suite for suite in (memory, gemm, gemm16, fused, few_rows, gemv, attention, encoder)}
 
 
 class Bench:
