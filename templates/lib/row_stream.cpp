@@ -32,6 +32,17 @@ int choose_split(const Dim& n, const Dim& k) {
 
 RowStream RowStream::chosen(RowStream wanted, const Dim& n, const Dim& k) {
   RowStream plan = wanted;
+  // Where each of four warps has a whole access of a row: the fastest, or within 1 %, for every such
+  // matrix that was measured.
+  const std::int64_t four_accesses = std::int64_t{4} * 32 * vector;
+  if (k.is_static() && k.get() >= four_accesses) {
+    plan.split = open(wanted.split, 4);
+    plan.block = open(wanted.block, std::max(256, 32 * plan.split));
+    plan.rows = open(wanted.rows, 2);
+    const std::int64_t accesses = ptx::ceil_div(k.get(), plan.apart());
+    plan.loads = static_cast<int>(std::min<std::int64_t>(accesses, open(wanted.loads, 2)));
+    return plan;
+  }
   plan.split = open(wanted.split, choose_split(n, k));
   plan.block = open(wanted.block, std::max(128, 32 * plan.split));
   const std::int64_t accesses = k.is_static() ? ptx::ceil_div(k.get(), plan.apart()) : 16;
