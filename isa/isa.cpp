@@ -71,10 +71,13 @@ bool is_wrapped(Shape shape) {
 }
 
 bool runs_alone(const Row& row) {
-  if (row.op == Op::mapa || row.shape == Shape::u32_count) return false;
+  if (row.op == Op::mapa || row.op == Op::cvta_param || row.shape == Shape::u32_count ||
+      row.spelling.starts_with("cp.async.bulk"))
+    return false;
   const bool on_matrices = row.spelling.starts_with("ldmatrix") ||
                            row.spelling.starts_with("stmatrix") || row.spelling.starts_with("mma");
-  return row.needs != Level::warpgroup && (!is_wrapped(row.shape) || on_matrices);
+  return row.needs != Level::warpgroup && row.needs != Level::cluster &&
+         (!is_wrapped(row.shape) || on_matrices);
 }
 
 std::string_view name(Shape shape) { return shape_names[static_cast<int>(shape)]; }

@@ -81,7 +81,6 @@ class Gemm final : public Template {
                return Shape{dim_m, dim_n};
              }};
 
-  bool specialises(const ptx::Target&) const override { return by_warpgroups(); }
   std::vector<Form> forms() const override;
   Launch launch(const Form& form) const override;
   int alignment(const Form& form, const Tensor& tensor) const override;

@@ -121,10 +121,6 @@ class Template : public spec::Declared {
   /// before the fields are read, so that check() can refuse what the target lacks.
   const std::optional<ptx::Target>& target() const { return target_; }
   void set_target(const ptx::Target& target) { target_ = target; }
-  /// Whether the kernel for a target of one architecture alone (sm_90a) is another than that for
-  /// the plain targets below it. Where it is not, and the spec names such a one, that one serves
-  /// both.
-  virtual bool specialises(const ptx::Target&) const { return false; }
   /// The candidates in order of preference; conditions on static dimensions are settled by the
   /// caller.
   virtual std::vector<Form> forms() const { return {Form{}}; }

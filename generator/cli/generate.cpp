@@ -74,8 +74,7 @@ json map_param(const Template& t, const Form& form, const kernels::Tensor& tenso
   for (const Expr& e : shape.extents) param["extents"].push_back(to_json(e));
   for (const Expr& e : shape.strides) param["strides"].push_back(to_json(e));
   param["box"] = shape.box;
-  param["swizzle"] =
-      shape.swizzle_bytes == 0 ? "none" : std::to_string(shape.swizzle_bytes) + "B";
+  param["swizzle"] = shape.swizzle_bytes == 0 ? "none" : std::to_string(shape.swizzle_bytes) + "B";
   param["l2_promotion"] = "256B";
   return param;
 }
@@ -231,6 +230,8 @@ std::string spec_digest(const Library& library) {
   for (const ptx::Target& t : library.targets) what["targets"].push_back(t.name());
   for (const KernelEntry& k : library.kernels) {
     json entry{{"name", k.name}, {"digest", digest(k, *k.declared)}};
+    if (k.variants.size() != library.targets.size())
+      for (const KernelEntry::Variant& v : k.variants) entry["targets"].push_back(v.target.name());
     for (const KernelEntry::Variant& v : k.variants)
       if (v.tuned) entry["tuned"][v.target.name()] = digest(k, *v.declared);
     what["kernels"].push_back(std::move(entry));

@@ -51,6 +51,13 @@ void list_library(std::ostream& out, const Library& library) {
   }
 }
 
+json targets_schema() {
+  json targets = json::array();
+  for (const ptx::Target& t : ptx::Target::all()) targets.push_back(t.name());
+  return {
+      {"type", "array"}, {"items", {{"enum", targets}}}, {"minItems", 1}, {"uniqueItems", true}};
+}
+
 /// One schema an entry kind: the family word decides which fields are known.
 template <class Family>
 json entries_schema(const char* key, const std::vector<Family>& families) {
@@ -59,6 +66,10 @@ json entries_schema(const char* key, const std::vector<Family>& families) {
   for (const Family& f : families) {
     const auto declared = f.make();
     json properties{{"name", name}, {key, {{"const", f.name}}}};
+    if (key == std::string("template")) {
+      properties["targets"] = targets_schema();
+      properties["targets"]["description"] = "of this kernel, where others than the library's";
+    }
     json required = json::array({"name", key});
     for (const spec::Field* field : declared->fields()) {
       properties[field->name()] = field->schema();
@@ -91,14 +102,11 @@ int list(std::ostream& out, const GenOptions& options) {
 }
 
 int schema(std::ostream& out) {
-  json targets = json::array();
-  for (const ptx::Target& t : ptx::Target::all()) targets.push_back(t.name());
   const json properties{
       {"$schema", {{"type", "string"}}},
       {"schema_version", {{"const", 1}}},
       {"library", {{"type", "string"}, {"pattern", "^[a-z](_?[a-z0-9-])*_?$"}, {"maxLength", 64}}},
-      {"targets",
-       {{"type", "array"}, {"items", {{"enum", targets}}}, {"minItems", 1}, {"uniqueItems", true}}},
+      {"targets", targets_schema()},
       {"kernels", entries_schema("template", kernels::families())},
       {"blocks", entries_schema("block", kernels::block_families())}};
   const json all{{"$schema", "http://json-schema.org/draft-07/schema#"},

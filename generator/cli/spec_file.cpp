@@ -55,12 +55,12 @@ class Reader {
  private:
   void read_head();
   void read_targets();
+  std::vector<ptx::Target> target_list(const Node& list, const std::string& pointer);
   void read_kernel(const Node& entry, const std::string& pointer);
   void read_block(const Node& entry, const std::string& pointer);
   void expand(BlockEntry& block);
   void add_planned(BlockEntry& block, const kernels::PlannedKernel& planned,
                    const ptx::Target& target);
-  bool is_served(const ptx::Target& target, const kernels::Template& declared) const;
   void add_variant(KernelEntry& kernel, const ptx::Target& target, const Node& fields,
                    const std::string& pointer);
   std::optional<std::string> read_name(const Node& entry, const std::string& pointer);
@@ -157,25 +157,30 @@ void Reader::read_targets() {
       problems_.add(root_.at, "", "\"targets\" is missing: a list of " + ptx::Target::known());
     return;
   }
-  if (list->kind != Node::Kind::array || list->items.empty()) {
-    problems_.add(list->at, "/targets",
-                  "expected a list of " + ptx::Target::known() + ", got " + list->describe());
-    return;
-  }
+  const std::vector<ptx::Target> given = target_list(*list, "/targets");
+  if (targets_.empty()) library_.targets = given;
+}
+
+std::vector<ptx::Target> Reader::target_list(const Node& list, const std::string& pointer) {
   std::vector<ptx::Target> given;
-  for (std::size_t i = 0; i < list->items.size(); ++i) {
-    const Node& item = list->items[i];
+  if (list.kind != Node::Kind::array || list.items.empty()) {
+    problems_.add(list.at, pointer,
+                  "expected a list of " + ptx::Target::known() + ", got " + list.describe());
+    return given;
+  }
+  for (std::size_t i = 0; i < list.items.size(); ++i) {
+    const Node& item = list.items[i];
     const auto target =
         item.kind == Node::Kind::string ? ptx::Target::parse(item.string) : std::nullopt;
     if (!target)
-      problems_.add(item.at, fmt::format("/targets/{}", i),
+      problems_.add(item.at, fmt::format("{}/{}", pointer, i),
                     "expected one of " + ptx::Target::known() + ", got " + item.describe());
     else if (std::find(given.begin(), given.end(), *target) != given.end())
-      problems_.add(item.at, fmt::format("/targets/{}", i), item.describe() + " stands twice");
+      problems_.add(item.at, fmt::format("{}/{}", pointer, i), item.describe() + " stands twice");
     else
       given.push_back(*target);
   }
-  if (targets_.empty()) library_.targets = given;
+  return given;
 }
 
 std::optional<std::string> Reader::read_name(const Node& entry, const std::string& pointer) {
@@ -205,24 +210,22 @@ void Reader::read_kernel(const Node& entry, const std::string& pointer) {
   const std::string* family_name = family(entry, pointer, "template", kernels::families());
   if (family_name == nullptr) return;
   std::unique_ptr<kernels::Template> declared = kernels::find_family(*family_name)->make();
-  declared->read(entry, pointer, {"name", "template"}, problems_);
+  declared->read(entry, pointer, {"name", "template", "targets"}, problems_);
+  std::vector<ptx::Target> targets = library_.targets;
+  if (const Node* own = entry.find("targets")) {
+    const std::vector<ptx::Target> given = target_list(*own, pointer + "/targets");
+    if (targets_.empty()) targets = given;
+  }
   if (!name) return;
   library_.kernels.push_back(
       {*name, *family_name, "kernels[" + *name + "]", std::move(declared), {}});
   if (!problems_.empty()) return;
   Node fields = entry;
-  std::erase_if(fields.members,
-                [](const Node::Member& m) { return m.key == "name" || m.key == "template"; });
-  for (const ptx::Target& target : library_.targets)
+  std::erase_if(fields.members, [](const Node::Member& m) {
+    return m.key == "name" || m.key == "template" || m.key == "targets";
+  });
+  for (const ptx::Target& target : targets)
     add_variant(library_.kernels.back(), target, fields, pointer);
-}
-
-/// Whether a plain target of the library gives the target the same kernel.
-bool Reader::is_served(const ptx::Target& target, const kernels::Template& declared) const {
-  return target.arch_specific && !declared.specialises(target) &&
-         std::any_of(library_.targets.begin(), library_.targets.end(), [&](const ptx::Target& t) {
-           return !t.arch_specific && t.sm <= target.sm;
-         });
 }
 
 /// Reads the entry for a target, with what measurements chose for fields that it leaves open. What
@@ -236,7 +239,7 @@ void Reader::add_variant(KernelEntry& kernel, const ptx::Target& target, const N
   };
   std::unique_ptr<kernels::Template> declared = declare();
   declared->read(fields, pointer, {}, problems_);
-  if (!problems_.empty() || is_served(target, *declared)) return;
+  if (!problems_.empty()) return;
   std::vector<Node::Member> added = tuning_.additions(kernel.family, *declared, target);
   if (added.empty()) {
     kernel.variants.push_back({target, std::move(declared)});
@@ -291,9 +294,7 @@ void Reader::add_planned(BlockEntry& block, const kernels::PlannedKernel& planne
     KernelEntry& known = library_.kernels[place->second];
     if (known.declared->normalised() != declared->normalised())
       throw std::logic_error(name + " differs between targets; a role's fields must not");
-    const auto same = [&](const KernelEntry::Variant& v) { return v.target == target; };
-    if (std::none_of(known.variants.begin(), known.variants.end(), same))
-      add_variant(known, target, fields, name);
+    if (!(known.variants.back().target == target)) add_variant(known, target, fields, name);
     return;
   }
   library_.kernels.push_back({name,

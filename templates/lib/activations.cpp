@@ -113,16 +113,17 @@ F32 half_gelu_tanh(Emitter& k, const F32& x) {
   return half_gate(k, x, k.ex2_approx(a * v));
 }
 
-/// x Phi(x) = max(x, 0) - a Q(a) with Q(a) = e^(-a^2/2) R(a) as in `gelu`. R on [0, 14] as a
-/// polynomial in t = 1 / (1 + 3a/8) (Abramowitz and Stegun, 7.1.26): minimax for the relative
-/// error, which is 3.1e-5.
+/// x Phi(x) from the lower tail Q(a) = e^(-a^2/2) R(a) as in `gelu`. R on [0, 14] as a polynomial
+/// in t = 1 / (1 + 3a/8) (Abramowitz and Stegun, 7.1.26): minimax for the relative error, which
+/// is 3.1e-5.
 F32 half_gelu(Emitter& k, const F32& x) {
   const F32 a = k.min(k.abs(x), 16.f);
   const F32 t = k.rcp_approx_ftz(k.fma(a, 0.375f, 1.f));
   const F32 e = k.ex2_approx(a * (-0.5 * log2_e) * a);
   const F32 r =
       polynomial(k, {-0.09064266f, 0.20028134f, 0.08356428f, 0.15773392f, 0.14906103f, 0.f}, t);
-  return k.fma(-a, e * r, k.max_nan(x, 0.f));
+  const F32 q = e * r;
+  return x * k.select(x < 0.f, q, 1.f - q);
 }
 
 }  // namespace

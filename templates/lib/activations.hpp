@@ -15,8 +15,7 @@ inline const std::vector<std::string> activation_names{"none", "relu", "gelu", "
 /// approximation: Hendrycks and Gimpel, "Gaussian Error Linear Units", section 2), silu
 /// (x / (1 + exp(-x))). Within 2.6 units in the last place of the result, tails included; gelu 5 in
 /// its negative tail; in half precision with a relative error of at most 2^-14. NaN gives NaN;
-/// infinity gives infinity, and minus infinity what the formula does: NaN, but 0 for relu and for
-/// gelu in half precision.
+/// infinity gives infinity, and minus infinity what the formula does: NaN, but 0 for relu.
 F32 activation(Emitter& k, const std::string& name, const F32& x,
                Precision precision = Precision::full);
 

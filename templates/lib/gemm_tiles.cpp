@@ -246,17 +246,15 @@ std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& 
   return choose_tiles(costs, m, n.get(), k.get());
 }
 
-/// The tiles for few rows, to which the others leave m up to 64: so many parts of k that tiles of
-/// 128 features fill the multiprocessors, with four stages of k each at least.
+/// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 128
+/// features leave most multiprocessors without one and k is long.
 std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
   const auto at = [](int cols, int split, std::int64_t least_m) {
     const std::string parts = split > 1 ? "k" + std::to_string(split) : "";
     const std::string name = "w128x" + std::to_string(cols) + parts;
     return TileChoice{wgmma_tile_number(name), least_m};
   };
-  int split = 1;
-  while (split < 8 && (n.get() + 127) / 128 * split < 100 && k.get() / (64 * 2 * split) >= 4)
-    split *= 2;
+  const int split = n.get() <= 32 * 128 && k.get() >= 4096 ? 8 : 1;
   return {at(64, split, 17), at(16, split, 0)};
 }
 

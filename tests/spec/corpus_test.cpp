@@ -66,8 +66,8 @@ std::string meaning(const std::string& kind, const std::string& subject) {
   const std::string name = subject.substr(std::min(family.size() + 1, subject.size()));
   const auto of_family = declared(family);
   if (kind == "keys") {
-    std::string all =
-        kernels::find_family(family) != nullptr ? R"("name", "template")" : R"("name", "block")";
+    std::string all = kernels::find_family(family) != nullptr ? R"("name", "template", "targets")"
+                                                              : R"("name", "block")";
     for (const spec::Field* f : of_family->fields()) all += ", \"" + f->name() + "\"";
     return all;
   }
