@@ -83,7 +83,7 @@ class Runner {
   template <bool checked>
   void run_split(std::uint64_t end) {
     const Instruction* const code = grid_.kernel.code.data();
-    const bool observed = grid_.counts != nullptr || grid_.launch.watch != nullptr;
+    const bool observed = grid_.counts != nullptr || grid_.watch != nullptr;
     std::uint64_t executed = grid_.executed;
     Split* s = &w_.splits[w_.current];
     std::uint32_t pc = s->pc;

@@ -92,6 +92,9 @@ struct Released {
 };
 using Releases = std::unordered_map<std::uint64_t, Released>;
 
+/// Gives the grid its history, before any of its blocks starts. What earlier launches did is
+/// ordered before this one, or the driver's business.
+void open_history(Grid& grid);
 void start_order(Grid& grid, Cta& cta);
 /// The stamp's segment of what the warp does now.
 std::uint32_t current_segment(Grid& grid, WarpState& w);

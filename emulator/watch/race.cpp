@@ -13,9 +13,6 @@ namespace {
 
 constexpr std::uint32_t segment_mask = ~Stamp{0} << stamp_segment_shift;
 
-// Some 24 bytes each.
-constexpr std::size_t most_sets = std::size_t{1} << 22;
-
 constexpr Stamp rotated(Stamp s, int by) {
   if (spread_of(s) == Spread::several) return s;
   return make_stamp(segment_of(s), (lane_of(s) + by) & (lane_count - 1), spread_of(s));
@@ -34,7 +31,7 @@ class Watch {
         t_(t),
         lanes_(lanes),
         size_(static_cast<std::uint64_t>(bytes)),
-        sets_(t.global ? w.grid->memory.history.sets : w.cta->sets),
+        sets_(t.global ? w.grid->history().sets : w.cta->sets),
         now_{.instruction = &i, .bits = access, .lanes = lanes, .target = &t} {
     const auto pc = static_cast<std::size_t>(&i - grid_.kernel.code.data());
     number_ = grid_.kernel.access_numbers[pc];
@@ -168,7 +165,7 @@ class Watch {
   [[gnu::always_inline]] Relation relation(std::uint32_t segment) {
     if (segment == last_segment_) return last_relation_;
     last_relation_ = relation_to(grid_, w_, segment);
-    last_segment_ = grid_.memory.history[segment].pending != 0 ? 0 : segment;
+    last_segment_ = grid_.history()[segment].pending != 0 ? 0 : segment;
     return last_relation_;
   }
 
@@ -179,7 +176,7 @@ class Watch {
       case Spread::bytes: return LaneMask{1} << (lane_of(s) + static_cast<int>(byte));
       case Spread::several: break;
     }
-    return grid_.memory.history[segment_of(s)].lanes;
+    return grid_.history()[segment_of(s)].lanes;
   }
 
   /// Whether the threads of `mine` know what those of `s` did to the bytes. If not, `*pair` says
@@ -208,7 +205,7 @@ class Watch {
   }
 
   bool conflicts(const Member& m) const {
-    const Segment& s = grid_.memory.history[segment_of(m.stamp)];
+    const Segment& s = grid_.history()[segment_of(m.stamp)];
     return s.launch == grid_.launch_number &&
            conflict(now_.bits, w_.cta->order.linear, access_bits(grid_, m.access), s.cta);
   }
@@ -250,8 +247,8 @@ class Watch {
 
   bool is_current(Stamp s) const {
     if (segment_of(s) == segment_) return true;
-    const Segment& a = grid_.memory.history[segment_of(s)];
-    const Segment& b = grid_.memory.history[segment_];
+    const Segment& a = grid_.history()[segment_of(s)];
+    const Segment& b = grid_.history()[segment_];
     return a.time == b.time && a.warp == b.warp && a.cta == b.cta && a.launch == b.launch &&
            !a.async && !b.async;
   }
@@ -274,7 +271,7 @@ class Watch {
     const std::uint64_t hash = key * 0x9e3779b97f4a7c15u >> 59;
     WarpOrder::Transition& known = w_.order.transitions[hash];
     if (!whole || known.key != key || known.access != number_) {
-      if (sets_.size() >= most_sets) return;  // this access goes unwatched
+      if (sets_.full()) return;  // this access goes unwatched
       const std::uint32_t next = joined_by(c.others, old_access, rotation, mine, first, last);
       known = {whole ? key : 0, number_, next};
       c.others = next == 0 ? mine : next;
@@ -320,7 +317,7 @@ class Watch {
   bool subsumes(const Member& old, Stamp mine, std::uint32_t first, std::uint32_t last,
                 Stamp* merged) {
     // What an earlier launch did, whose kernel may be gone, races with nothing here.
-    if (grid_.memory.history[segment_of(old.stamp)].launch != grid_.launch_number) return true;
+    if (grid_.history()[segment_of(old.stamp)].launch != grid_.launch_number) return true;
     if (kind_of(access_bits(grid_, old.access)) != kind_of(now_.bits)) return false;
     if (old.stamp == mine) return true;
     if (follows(old.stamp, mine, first, last)) return true;
@@ -390,7 +387,7 @@ class Watch {
 
 void watch_access(WarpState& w, const Instruction& i, std::uint32_t access, LaneMask lanes,
                   const Target& t, int bytes, std::uint32_t segment) {
-  if (t.shadow == nullptr || w.grid->memory.history.full()) return;
+  if (t.shadow == nullptr || w.grid->history().full()) return;
   Watch(w, i, access, lanes, t, bytes).run(segment);
 }
 

@@ -1,0 +1,193 @@
+// Blocks on several threads of the host. They run as if alone, on the memory itself; what each
+// touches is noted. Where it turns out that no block touched what another wrote, every order of
+// blocks would have led here. Where one did, or anything else came up that might depend on the
+// order, such as a finding, memory is put back and the blocks run again, in order: so results never
+// depend on the number of threads, nor on their timing.
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <system_error>
+#include <thread>
+
+#include "emulator/lanes/handlers.hpp"
+#include "emulator/run/footprint.hpp"
+#include "emulator/run/grid.hpp"
+
+namespace ptxmill::emu {
+namespace {
+
+// Instructions that a launch has run before threads are started for the rest of it.
+constexpr std::uint64_t worth_threads = 20'000;
+// A block that has run so many, and others have not started, may be waiting for them.
+constexpr std::uint64_t most_alone = std::uint64_t{1} << 28;
+// What the threads' shadows of global memory may take.
+constexpr std::uint64_t most_shadow_bytes = std::uint64_t{8} << 30;
+
+/// What is known, before it runs, to make the kernel's blocks depend on one another or their order.
+bool needs_order(const Kernel& kernel) {
+  const auto asks = [](Move move, int bits) { return handlers().move(move, bits, 1); };
+  const Handler clocks[] = {asks(Move::clock32, 32), asks(Move::clock_hi, 32),
+                            asks(Move::clock64, 64)};
+  for (const SpecialSlot& s : kernel.specials)
+    if (s.special == Special::smid) return true;
+  for (const CallSite& c : kernel.calls)
+    if (c.builtin != Builtin::none && c.builtin != Builtin::assertfail) return true;
+  for (const Instruction& i : kernel.code) {
+    if (i.kind == Kind::sleep) return true;
+    if (i.kind != Kind::memory) continue;
+    if (std::find(std::begin(clocks), std::end(clocks), i.run) != std::end(clocks)) return true;
+    const bool global =
+        static_cast<AddressSpace>(i.aux & AccessBits::space_mask) == AddressSpace::global;
+    if (global && (i.aux >> AccessBits::scope_shift & 3u) != 0) return true;
+  }
+  return false;
+}
+
+/// A thread that runs blocks, and all that belongs to it.
+struct Worker {
+  Worker(const Grid& launch, LaunchFootprint& all, unsigned number) : grid(launch), footprint(all) {
+    grid.number = number;
+    grid.footprint = &footprint;
+    grid.watch = nullptr;
+    grid.needs_order = false;
+    if (launch.counts) grid.counts = std::make_shared<LaunchCounts>(*launch.counts);
+    open_history(grid);
+  }
+  Grid grid;
+  BlockFootprint footprint;
+  Cta cta;
+};
+
+class ParallelLaunch {
+ public:
+  ParallelLaunch(Grid& grid, std::uint64_t blocks, unsigned threads)
+      : grid_(grid), blocks_(blocks) {
+    for (unsigned k = 0; k < threads; ++k)
+      workers_.push_back(std::make_unique<Worker>(grid, footprint_, k));
+  }
+
+  bool run() {
+    if (grid_.options.threads != 0) start_threads();
+    guarded(*workers_[0]);
+    for (std::thread& t : threads_) t.join();
+    if (!failed_ && finish()) return true;
+    footprint_.undo();
+    return false;
+  }
+
+ private:
+  void start_threads() {
+    if (started_) return;
+    started_ = true;
+    for (std::size_t k = 1; k < workers_.size(); ++k) {
+      try {
+        threads_.emplace_back([this, k] { guarded(*workers_[k]); });
+      } catch (const std::system_error&) {
+        return;  // those that there are do all the work
+      }
+    }
+  }
+
+  /// Out of memory, say: the run in order has less in use, or throws where the caller sees it.
+  void guarded(Worker& me) {
+    try {
+      allocate_block(me.grid, me.cta);
+      work(me);
+    } catch (const std::exception&) {
+      failed_ = true;
+    }
+  }
+
+  void work(Worker& me) {
+    while (!failed_) {
+      const std::uint64_t number = next_++;
+      if (number >= blocks_) return;
+      // Blocks meet in the footprints, and need not be compared by what they did when.
+      me.grid.launch_number = me.grid.history().add_launch();
+      start_block(me.grid, me.cta, number);
+      if (!run_block(me) || !me.footprint.close()) failed_ = true;
+    }
+  }
+
+  bool run_block(Worker& me) {
+    const std::uint64_t start = me.grid.executed;
+    for (;;) {
+      const std::uint64_t before = me.grid.executed;
+      const BlockState state = take_turn(me.grid, me.cta);
+      executed_ += me.grid.executed - before;
+      if (me.grid.stopped || me.grid.findings != 0 || me.grid.needs_order) return false;
+      if (state == BlockState::asleep || state == BlockState::stuck || failed_) return false;
+      if (executed_ >= grid_.options.instruction_budget || me.grid.history().is_crowded())
+        return false;
+      const bool others_wait = next_ < blocks_;
+      if (others_wait && &me == workers_[0].get() && executed_ >= worth_threads) start_threads();
+      if (state == BlockState::finished) return true;
+      if (others_wait && me.grid.executed - start > most_alone) return false;
+    }
+  }
+
+  /// All blocks are over. False where they disagree, or with what ran before.
+  bool finish() {
+    UniformValues uniform;
+    for (const auto& w : workers_) {
+      for (const auto& [note, value] : w->grid.uniform)
+        if (uniform.emplace(note, value).first->second != value) return false;
+    }
+    if (!tell_watch()) return false;
+    for (const auto& w : workers_) {
+      grid_.executed += w->grid.executed;
+      if (grid_.counts) *grid_.counts += *w->grid.counts;
+    }
+    grid_.result.threads = static_cast<unsigned>(threads_.size()) + 1;
+    return true;
+  }
+
+  /// False where the watch objects: which instruction it was, only a run in order tells.
+  bool tell_watch() {
+    AccessWatch* const watch = grid_.watch;
+    if (watch == nullptr) return true;
+    const auto kind = [](bool writes) { return writes ? AccessKind::write : AccessKind::read; };
+    bool fine = true;
+    footprint_.for_each([&](DeviceAddress at, std::size_t bytes, bool writes) {
+      fine = fine && !watch->objects(at, bytes, kind(writes));
+    });
+    if (!fine) return false;
+    footprint_.for_each([&](DeviceAddress at, std::size_t bytes, bool writes) {
+      watch->touch(at, bytes, kind(writes));
+    });
+    return true;
+  }
+
+  Grid& grid_;
+  std::uint64_t blocks_;
+  LaunchFootprint footprint_;
+  std::vector<std::unique_ptr<Worker>> workers_;  ///< the calling thread's first
+  std::vector<std::thread> threads_;
+  bool started_ = false;
+  std::atomic<std::uint64_t> next_{0}, executed_{0};
+  std::atomic<bool> failed_{false};
+};
+
+/// How many threads are of use.
+std::uint64_t useful_threads(const Grid& grid, std::uint64_t blocks) {
+  std::uint64_t threads = grid.options.threads;
+  if (threads == 0) threads = std::thread::hardware_concurrency();
+  threads = std::min({threads, blocks, most_blocks(grid)});
+  if (!grid.checked) return threads;
+  const std::uint64_t shadow = std::max<std::uint64_t>(1, grid.memory.used() * 3);
+  return std::min(threads, std::max<std::uint64_t>(1, most_shadow_bytes / shadow));
+}
+
+}  // namespace
+
+bool run_in_parallel(Grid& grid) {
+  std::uint64_t blocks = 1;
+  for (const std::uint32_t n : grid.launch.grid) blocks *= n;
+  const std::uint64_t threads = useful_threads(grid, blocks);
+  if (threads < 2 || grid.launch.cooperative) return false;
+  if (grid.launch.cluster != std::array<std::uint32_t, 3>{1, 1, 1}) return false;
+  if (needs_order(grid.kernel)) return false;
+  return ParallelLaunch(grid, blocks, static_cast<unsigned>(threads)).run();
+}
+
+}  // namespace ptxmill::emu
