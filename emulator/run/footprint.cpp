@@ -65,9 +65,10 @@ void note_global(Warp& w, std::uint32_t access, LaneMask lanes, const Target& t,
 }
 
 void BlockFootprint::note(LaneMask lanes, const Target& t, std::uint64_t size, bool writes) {
-  if (t.pattern == Pattern::uniform) return touch(t, t.offset[0], t.offset[0] + size, writes);
-  if (t.pattern == Pattern::contiguous)
-    return touch(t, t.offset[0], t.offset[0] + lane_count * size, writes);
+  if (lanes == all_lanes && t.pattern != Pattern::scattered) {
+    const std::uint64_t accesses = t.pattern == Pattern::uniform ? 1 : lane_count;
+    return touch(t, t.offset[0], t.offset[0] + accesses * size, writes);
+  }
   std::uint64_t first = 0, last = 0;
   for (LaneMask left = lanes; left != 0; left &= left - 1) {
     const std::uint64_t at = t.offset[std::countr_zero(left)];
