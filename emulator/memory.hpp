@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "emulator/lazy_bytes.hpp"
+#include "emulator/watch/footprint.hpp"
 #include "emulator/watch/shadow.hpp"
 
 namespace ptxmill::emu {
@@ -69,6 +70,9 @@ class GlobalMemory {
   /// The allocation's shadow for that history, blank where it dates from before the history was
   /// cleared. Null where the host has no memory for it.
   Shadow* shadow_of(Allocation& a, unsigned number);
+
+  /// What the blocks of the running launch touch; clear while none runs.
+  LaunchFootprint footprint;
 
   std::size_t capacity() const { return capacity_; }
   std::size_t used() const;

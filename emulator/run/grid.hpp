@@ -15,9 +15,9 @@
 
 #include "emulator/decode/module.hpp"
 #include "emulator/execute.hpp"
-#include "emulator/run/footprint.hpp"
 #include "emulator/run/warp.hpp"
 #include "emulator/watch/async.hpp"
+#include "emulator/watch/footprint.hpp"
 #include "emulator/watch/order.hpp"
 #include "emulator/watch/shadow.hpp"
 

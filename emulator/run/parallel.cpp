@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <mutex>
 #include <system_error>
 #include <thread>
 
 #include "emulator/lanes/handlers.hpp"
-#include "emulator/run/footprint.hpp"
 #include "emulator/run/grid.hpp"
 
 namespace ptxmill::emu {
@@ -45,7 +45,7 @@ bool needs_order(const Kernel& kernel) {
 
 /// A thread that runs blocks, and all that belongs to it.
 struct Worker {
-  Worker(const Grid& launch, LaunchFootprint& all, unsigned number) : grid(launch), footprint(all) {
+  Worker(const Grid& launch, unsigned number) : grid(launch), footprint(launch.memory.footprint) {
     grid.number = number;
     grid.footprint = &footprint;
     grid.watch = nullptr;
@@ -58,55 +58,82 @@ struct Worker {
   Cta cta;
 };
 
+/// Blocks that are left for a thread.
+struct Share {
+  std::uint64_t next = 0, end = 0;
+  std::uint64_t left() const { return end - next; }
+};
+
 class ParallelLaunch {
  public:
   ParallelLaunch(Grid& grid, std::uint64_t blocks, unsigned threads)
-      : grid_(grid), blocks_(blocks) {
+      : grid_(grid), footprint_(grid.memory.footprint), untaken_(blocks) {
+    // Neighbouring blocks share cells of the shadows, and the same ones launch after launch.
+    const std::uint64_t each = blocks / threads;
     for (unsigned k = 0; k < threads; ++k)
-      workers_.push_back(std::make_unique<Worker>(grid, footprint_, k));
+      shares_.push_back({each * k, k + 1 == threads ? blocks : each * (k + 1)});
   }
 
   bool run() {
-    if (grid_.options.threads != 0) start_threads();
-    guarded(*workers_[0]);
+    run_worker(0);
     for (std::thread& t : threads_) t.join();
-    if (!failed_ && finish()) return true;
-    footprint_.undo();
-    return false;
+    const bool done = !failed_ && finish();
+    if (!done) footprint_.undo();
+    footprint_.clear();
+    return done;
   }
 
  private:
   void start_threads() {
     if (started_) return;
     started_ = true;
-    for (std::size_t k = 1; k < workers_.size(); ++k) {
+    for (unsigned k = 1; k < shares_.size(); ++k) {
       try {
-        threads_.emplace_back([this, k] { guarded(*workers_[k]); });
+        threads_.emplace_back([this, k] { run_worker(k); });
       } catch (const std::system_error&) {
         return;  // those that there are do all the work
       }
     }
   }
 
-  /// Out of memory, say: the run in order has less in use, or throws where the caller sees it.
-  void guarded(Worker& me) {
+  /// Where the host is out of memory, say, the run in order needs less, or throws where the caller
+  /// sees it.
+  void run_worker(unsigned number) {
     try {
-      allocate_block(me.grid, me.cta);
-      work(me);
+      if (number == 0 && grid_.options.threads != 0) start_threads();
+      auto me = std::make_unique<Worker>(grid_, number);
+      allocate_block(me->grid, me->cta);
+      work(*me);
+      if (!failed_) merge(*me);
     } catch (const std::exception&) {
       failed_ = true;
     }
   }
 
   void work(Worker& me) {
-    while (!failed_) {
-      const std::uint64_t number = next_++;
-      if (number >= blocks_) return;
+    for (std::uint64_t number = 0; !failed_ && take(me, &number);) {
       // Blocks meet in the footprints, and need not be compared by what they did when.
       me.grid.launch_number = me.grid.history().add_launch();
       start_block(me.grid, me.cta, number);
       if (!run_block(me) || !me.footprint.close()) failed_ = true;
     }
+  }
+
+  /// The next block for the worker: of its share, or of half of what another one has left.
+  bool take(const Worker& me, std::uint64_t* number) {
+    const std::lock_guard lock(mutex_);
+    Share& mine = shares_[me.grid.number];
+    if (mine.left() == 0) {
+      Share& other =
+          *std::max_element(shares_.begin(), shares_.end(),
+                            [](const Share& a, const Share& b) { return a.left() < b.left(); });
+      mine.end = other.end;
+      mine.next = other.end -= (other.left() + 1) / 2;
+    }
+    if (mine.left() == 0) return false;
+    *number = mine.next++;
+    --untaken_;
+    return true;
   }
 
   bool run_block(Worker& me) {
@@ -119,25 +146,28 @@ class ParallelLaunch {
       if (state == BlockState::asleep || state == BlockState::stuck || failed_) return false;
       if (executed_ >= grid_.options.instruction_budget || me.grid.history().is_crowded())
         return false;
-      const bool others_wait = next_ < blocks_;
-      if (others_wait && &me == workers_[0].get() && executed_ >= worth_threads) start_threads();
+      const bool others_wait = untaken_ != 0;
+      if (others_wait && me.grid.number == 0 && executed_ >= worth_threads) start_threads();
       if (state == BlockState::finished) return true;
       if (others_wait && me.grid.executed - start > most_alone) return false;
     }
   }
 
-  /// All blocks are over. False where they disagree, or with what ran before.
+  /// Adds up what the worker's blocks did.
+  void merge(const Worker& me) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [note, value] : me.grid.uniform)
+      if (uniform_.emplace(note, value).first->second != value) failed_ = true;
+    if (!me.grid.counts) return;
+    if (!counts_) counts_ = std::make_shared<LaunchCounts>();
+    *counts_ += *me.grid.counts;
+  }
+
+  /// All blocks are over. False where what they did conflicts with what ran before.
   bool finish() {
-    UniformValues uniform;
-    for (const auto& w : workers_) {
-      for (const auto& [note, value] : w->grid.uniform)
-        if (uniform.emplace(note, value).first->second != value) return false;
-    }
     if (!tell_watch()) return false;
-    for (const auto& w : workers_) {
-      grid_.executed += w->grid.executed;
-      if (grid_.counts) *grid_.counts += *w->grid.counts;
-    }
+    grid_.executed = executed_;
+    if (counts_) grid_.counts = counts_;
     grid_.result.threads = static_cast<unsigned>(threads_.size()) + 1;
     return true;
   }
@@ -159,13 +189,16 @@ class ParallelLaunch {
   }
 
   Grid& grid_;
-  std::uint64_t blocks_;
-  LaunchFootprint footprint_;
-  std::vector<std::unique_ptr<Worker>> workers_;  ///< the calling thread's first
-  std::vector<std::thread> threads_;
+  LaunchFootprint& footprint_;
+  std::vector<std::thread> threads_;  ///< besides the calling one, which is number 0
   bool started_ = false;
-  std::atomic<std::uint64_t> next_{0}, executed_{0};
+  std::atomic<std::uint64_t> untaken_, executed_{0};
   std::atomic<bool> failed_{false};
+
+  std::mutex mutex_;           ///< of what follows
+  std::vector<Share> shares_;  ///< by thread
+  UniformValues uniform_;
+  std::shared_ptr<LaunchCounts> counts_;
 };
 
 /// How many threads are of use.

@@ -1,4 +1,4 @@
-#include "emulator/run/footprint.hpp"
+#include "emulator/watch/footprint.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -9,7 +9,8 @@
 namespace ptxmill::emu {
 namespace {
 
-constexpr std::size_t first_table = 256;
+// Storage that is kept from block to block, and in each shard from launch to launch.
+constexpr std::size_t most_kept_by_block = 1024, most_kept_by_shard = 512;
 
 bool all_are(const void* bytes, std::uint8_t value) {
   const auto* p = static_cast<const std::uint8_t*>(bytes);
@@ -33,16 +34,17 @@ void PageBits::add(std::uint64_t first, std::uint64_t last) {
   bits_[to] |= tail;
 }
 
-bool PageBits::meets(const PageBits& part) const {
-  for (std::size_t w = part.first_; w < part.last_; ++w)
-    if ((bits_[w] & part.bits_[w]) != 0) return true;
-  return false;
+void PageBits::add(const PageBits& other) {
+  first_ = std::min(first_, other.first_);
+  last_ = std::max(last_, other.last_);
+  for (std::size_t w = other.first_; w < other.last_; ++w) bits_[w] |= other.bits_[w];
 }
 
-void PageBits::add(const PageBits& part) {
-  first_ = std::min(first_, part.first_);
-  last_ = std::max(last_, part.last_);
-  for (std::size_t w = part.first_; w < part.last_; ++w) bits_[w] |= part.bits_[w];
+bool PageBits::meets(const PageBits& other) const {
+  const std::size_t last = std::min(last_, other.last_);
+  for (std::size_t w = std::max(first_, other.first_); w < last; ++w)
+    if ((bits_[w] & other.bits_[w]) != 0) return true;
+  return false;
 }
 
 void PageBits::clear() {
@@ -51,7 +53,47 @@ void PageBits::clear() {
   last_ = 0;
 }
 
-BlockFootprint::BlockFootprint(LaunchFootprint& launch) : launch_(launch), table_(first_table) {}
+template <class P>
+std::size_t PageTable<P>::entry_of(std::uint64_t address) const {
+  const std::uint64_t h = address * 0x9e3779b97f4a7c15u;
+  std::size_t at = (h ^ h >> 32) & (table_.size() - 1);
+  while (table_[at].stored != nullptr && table_[at].address != address)
+    at = (at + 1) & (table_.size() - 1);
+  return at;
+}
+
+template <class P>
+void PageTable<P>::grow() {
+  table_.assign(table_.size() * 2, Entry{});
+  for (std::size_t k = 0; k < used_; ++k) {
+    Stored& s = *pages_[k];
+    s.entry = entry_of(s.page.place.address);
+    table_[s.entry] = {s.page.place.address, &s};
+  }
+}
+
+template <class P>
+P& PageTable<P>::at(const PagePlace& place) {
+  const std::size_t at = entry_of(place.address);
+  if (table_[at].stored != nullptr) return table_[at].stored->page;
+  if (used_ == pages_.size()) pages_.push_back(std::make_unique<Stored>());
+  Stored& s = *pages_[used_++];
+  s.page.place = place;
+  s.entry = at;
+  table_[at] = {place.address, &s};
+  if (used_ * 2 > table_.size()) grow();
+  return s.page;
+}
+
+template <class P>
+void PageTable<P>::clear(std::size_t most) {
+  for (std::size_t k = 0; k < used_; ++k) {
+    pages_[k]->page.clear();
+    table_[pages_[k]->entry] = {};
+  }
+  used_ = 0;
+  if (pages_.size() > most) pages_.resize(most);
+}
 
 void note_global(Warp& w, std::uint32_t access, LaneMask lanes, const Target& t, int bytes) {
   const bool strong = static_cast<Scope>(access >> AccessBits::scope_shift & 3u) != Scope::weak;
@@ -83,10 +125,9 @@ void BlockFootprint::note(LaneMask lanes, const Target& t, std::uint64_t size, b
 
 void BlockFootprint::touch(const Target& t, std::uint64_t first, std::uint64_t last, bool writes) {
   while (first < last) {
-    const std::uint64_t number = first / PageBits::bytes;
-    const std::uint64_t start = number * PageBits::bytes;
+    const std::uint64_t start = first / PageBits::bytes * PageBits::bytes;
     const std::uint64_t end = std::min(last, start + PageBits::bytes);
-    Page& p = page(t, number);
+    Page& p = pages_.at({t.base + start, t.bytes + start, t.written + start});
     if (writes && !p.kept) {
       launch_.keep(p.place);
       p.kept = true;
@@ -96,72 +137,49 @@ void BlockFootprint::touch(const Target& t, std::uint64_t first, std::uint64_t l
   }
 }
 
-std::size_t BlockFootprint::entry_of(std::uint64_t address) const {
-  const std::uint64_t h = address * 0x9e3779b97f4a7c15u;
-  std::size_t at = (h ^ h >> 32) & (table_.size() - 1);
-  while (table_[at].page != nullptr && table_[at].address != address)
-    at = (at + 1) & (table_.size() - 1);
-  return at;
-}
-
-void BlockFootprint::grow() {
-  table_.assign(table_.size() * 2, Entry{});
-  for (std::size_t k = 0; k < used_; ++k) {
-    Page& p = *pages_[k];
-    p.entry = entry_of(p.place.address);
-    table_[p.entry] = {p.place.address, &p};
-  }
-}
-
-BlockFootprint::Page& BlockFootprint::page(const Target& t, std::uint64_t number) {
-  const std::uint64_t offset = number * PageBits::bytes;
-  const std::size_t at = entry_of(t.base + offset);
-  if (table_[at].page != nullptr) return *table_[at].page;
-  if (used_ == pages_.size()) pages_.push_back(std::make_unique<Page>());
-  Page& p = *pages_[used_++];
-  p.place = {t.base + offset, t.bytes + offset, t.written + offset};
-  p.entry = at;
-  p.kept = false;
-  table_[at] = {p.place.address, &p};
-  if (used_ * 2 > table_.size()) grow();
-  return p;
-}
-
 bool BlockFootprint::close() {
   bool apart = true;
-  for (std::size_t k = 0; k < used_; ++k) {
-    Page& p = *pages_[k];
-    apart = launch_.add(p.place, p.read, p.written) && apart;
-    p.read.clear();
-    p.written.clear();
-    table_[p.entry] = {};
-  }
-  used_ = 0;
+  pages_.for_each([&](const Page& p) { apart = launch_.add(p.place, p.read, p.written) && apart; });
+  pages_.clear(most_kept_by_block);
   return apart;
+}
+
+void BlockFootprint::Page::clear() {
+  kept = false;
+  read.clear();
+  written.clear();
+}
+
+void LaunchFootprint::Page::clear() {
+  kept = kept_bytes = kept_written = false;
+  read.clear();
+  written.clear();
 }
 
 void LaunchFootprint::keep(const PagePlace& place) {
   Shard& shard = shard_of(place.address);
   const std::lock_guard lock(shard.mutex);
-  Page& p = shard.pages[place.address];
+  Page& p = shard.pages.at(place);
   if (p.kept) return;
-  p.place = place;
-  if (!all_are(place.bytes, 0)) {
-    p.old_bytes = std::make_unique_for_overwrite<std::byte[]>(PageBits::bytes);
+  p.kept = true;
+  p.kept_bytes = !all_are(place.bytes, 0);
+  if (p.kept_bytes) {
+    if (!p.old_bytes) p.old_bytes = std::make_unique_for_overwrite<std::byte[]>(PageBits::bytes);
     std::memcpy(p.old_bytes.get(), place.bytes, PageBits::bytes);
   }
   p.old_flag = *place.written;
-  if (!all_are(place.written, p.old_flag)) {
-    p.old_written = std::make_unique_for_overwrite<std::uint8_t[]>(PageBits::bytes);
+  p.kept_written = !all_are(place.written, p.old_flag);
+  if (p.kept_written) {
+    if (!p.old_written)
+      p.old_written = std::make_unique_for_overwrite<std::uint8_t[]>(PageBits::bytes);
     std::memcpy(p.old_written.get(), place.written, PageBits::bytes);
   }
-  p.kept = true;
 }
 
 bool LaunchFootprint::add(const PagePlace& place, const PageBits& read, const PageBits& written) {
   Shard& shard = shard_of(place.address);
   const std::lock_guard lock(shard.mutex);
-  Page& p = shard.pages[place.address];
+  Page& p = shard.pages.at(place);
   const bool apart = !p.written.meets(read) && !p.written.meets(written) && !p.read.meets(written);
   p.read.add(read);
   p.written.add(written);
@@ -170,20 +188,24 @@ bool LaunchFootprint::add(const PagePlace& place, const PageBits& read, const Pa
 
 void LaunchFootprint::undo() {
   for (Shard& shard : shards_) {
-    for (auto& [address, p] : shard.pages) {
-      if (!p.kept) continue;
-      if (p.old_bytes) {
+    shard.pages.for_each([](Page& p) {
+      if (!p.kept) return;
+      if (p.kept_bytes) {
         std::memcpy(p.place.bytes, p.old_bytes.get(), PageBits::bytes);
       } else {
         std::memset(p.place.bytes, 0, PageBits::bytes);
       }
-      if (p.old_written) {
+      if (p.kept_written) {
         std::memcpy(p.place.written, p.old_written.get(), PageBits::bytes);
       } else {
         std::memset(p.place.written, p.old_flag, PageBits::bytes);
       }
-    }
+    });
   }
+}
+
+void LaunchFootprint::clear() {
+  for (Shard& shard : shards_) shard.pages.clear(most_kept_by_shard);
 }
 
 }  // namespace ptxmill::emu

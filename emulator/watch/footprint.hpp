@@ -3,15 +3,17 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <unordered_map>
 #include <vector>
 
-#include "emulator/run/warp.hpp"
+#include "emulator/decode/instruction.hpp"
 
 namespace ptxmill::emu {
+
+struct Target;
 
 /// The bytes of one page that something was done to, a bit each.
 class PageBits {
@@ -21,11 +23,10 @@ class PageBits {
 
   /// Adds the bytes [first, last).
   void add(std::uint64_t first, std::uint64_t last);
-  /// Whether both have a byte; only `part` knows where its bytes begin and end.
-  bool meets(const PageBits& part) const;
-  void add(const PageBits& part);
+  void add(const PageBits& other);
+  /// Whether both have a byte.
+  bool meets(const PageBits& other) const;
   void clear();
-  bool empty() const { return first_ >= last_; }
   /// Calls f(first, last) for each stretch of bytes, of at most `most` of them.
   template <class F>
   void for_stretches(std::uint64_t most, F f) const;
@@ -43,38 +44,36 @@ struct PagePlace {
   std::uint8_t* written = nullptr;
 };
 
-class LaunchFootprint;
-
-/// What one block touches. Owned by the thread that runs the block.
-class BlockFootprint {
+/// Pages by their addresses. `P` has a member `place` and a function clear(); one that is not used
+/// any more keeps its storage for the next.
+template <class P>
+class PageTable {
  public:
-  explicit BlockFootprint(LaunchFootprint& launch);
-  /// The lanes are about to access `size` bytes each.
-  void note(LaneMask lanes, const Target& target, std::uint64_t size, bool writes);
-  /// The block is over. False where another block that is over has written what this one touched,
-  /// or has touched what it wrote.
-  bool close();
+  /// The page there; a new one is clear but for its place.
+  P& at(const PagePlace& place);
+  /// Calls f(page) for each page.
+  template <class F>
+  void for_each(F f) {
+    for (std::size_t k = 0; k < used_; ++k) f(pages_[k]->page);
+  }
+  /// Forgets the pages, and gives back the storage of those beyond `most`.
+  void clear(std::size_t most);
 
  private:
-  struct Page {
-    PagePlace place;
+  struct Stored {
+    P page;
     std::size_t entry = 0;  ///< in `table_`
-    bool kept = false;
-    PageBits read, written;
   };
   struct Entry {
     std::uint64_t address = 0;
-    Page* page = nullptr;  ///< null: free
+    Stored* stored = nullptr;  ///< null: free
   };
-  void touch(const Target& target, std::uint64_t first, std::uint64_t last, bool writes);
-  Page& page(const Target& target, std::uint64_t number);
   std::size_t entry_of(std::uint64_t address) const;
   void grow();
 
-  LaunchFootprint& launch_;
-  std::vector<std::unique_ptr<Page>> pages_;  ///< the first `used_` are the block's
+  std::vector<std::unique_ptr<Stored>> pages_;  ///< the first `used_` are in the table
   std::size_t used_ = 0;
-  std::vector<Entry> table_;  ///< by the addresses' hash, with linear probing
+  std::vector<Entry> table_ = std::vector<Entry>(64);  ///< by hash, with linear probing
 };
 
 /// What all blocks of a launch touched. Every thread may use it.
@@ -86,28 +85,54 @@ class LaunchFootprint {
   bool add(const PagePlace& place, const PageBits& read, const PageBits& written);
   /// Puts back what was kept. Nothing may be running.
   void undo();
+  /// Forgets all. Nothing may be running.
+  void clear();
   /// Calls f(address, bytes, whether they were written) for stretches of all that was touched.
   template <class F>
-  void for_each(F f) const;
+  void for_each(F f);
 
  private:
   struct Page {
     PagePlace place;
     PageBits read, written;
-    bool kept = false;
-    std::unique_ptr<std::byte[]> old_bytes;       ///< null: zeros
-    std::unique_ptr<std::uint8_t[]> old_written;  ///< null: all are `old_flag`
+    bool kept = false, kept_bytes = false, kept_written = false;  ///< else zeros, and `old_flag`
     std::uint8_t old_flag = 0;
+    std::unique_ptr<std::byte[]> old_bytes;
+    std::unique_ptr<std::uint8_t[]> old_written;
+    void clear();
   };
   struct Shard {
     std::mutex mutex;
-    std::unordered_map<std::uint64_t, Page> pages;  ///< by address
+    PageTable<Page> pages;
   };
   static constexpr std::size_t shard_count = 64;
   Shard& shard_of(std::uint64_t address) {
     return shards_[address / PageBits::bytes % shard_count];
   }
   std::array<Shard, shard_count> shards_;
+};
+
+/// What one block touches. Owned by the thread that runs the block.
+class BlockFootprint {
+ public:
+  explicit BlockFootprint(LaunchFootprint& launch) : launch_(launch) {}
+  /// The lanes are about to access `size` bytes each.
+  void note(LaneMask lanes, const Target& target, std::uint64_t size, bool writes);
+  /// The block is over. False where another block that is over has written what this one touched,
+  /// or has touched what it wrote.
+  bool close();
+
+ private:
+  struct Page {
+    PagePlace place;
+    bool kept = false;
+    PageBits read, written;
+    void clear();
+  };
+  void touch(const Target& target, std::uint64_t first, std::uint64_t last, bool writes);
+
+  LaunchFootprint& launch_;
+  PageTable<Page> pages_;
 };
 
 template <class F>
@@ -119,25 +144,26 @@ void PageBits::for_stretches(std::uint64_t most, F f) const {
       continue;
     }
     std::uint64_t end = at + 1;
-    while (end < last_ * 64 && end - at < most && has(end)) ++end;
+    while (end < last_ * 64 && end - at < most && has(end))
+      end += end % 64 == 0 && ~bits_[end / 64] == 0 && end - at + 64 <= most ? 64 : 1;
     f(at, end);
     at = end;
   }
 }
 
 template <class F>
-void LaunchFootprint::for_each(F f) const {
+void LaunchFootprint::for_each(F f) {
   constexpr std::uint64_t most = PageBits::bytes / 2;
-  for (const Shard& shard : shards_) {
-    for (const auto& [address, page] : shard.pages) {
-      const std::uint64_t base = address;
-      for (const bool writes : {false, true}) {
-        (writes ? page.written : page.read)
-            .for_stretches(most, [&](std::uint64_t first, std::uint64_t last) {
-              f(base + first, last - first, writes);
-            });
-      }
-    }
+  for (Shard& shard : shards_) {
+    shard.pages.for_each([&](const Page& page) {
+      const std::uint64_t base = page.place.address;
+      page.read.for_stretches(most, [&](std::uint64_t first, std::uint64_t last) {
+        f(base + first, last - first, false);
+      });
+      page.written.for_stretches(most, [&](std::uint64_t first, std::uint64_t last) {
+        f(base + first, last - first, true);
+      });
+    });
   }
 }
 
