@@ -99,15 +99,17 @@ class ParallelLaunch {
   /// Where the host is out of memory, say, the run in order needs less, or throws where the caller
   /// sees it.
   void run_worker(unsigned number) {
+    std::unique_ptr<Worker> me;
     try {
       if (number == 0 && grid_.options.threads != 0) start_threads();
-      auto me = std::make_unique<Worker>(grid_, number);
+      me = std::make_unique<Worker>(grid_, number);
       allocate_block(me->grid, me->cta);
       work(*me);
       if (!failed_) merge(*me);
     } catch (const std::exception&) {
       failed_ = true;
     }
+    if (me && failed_) me->footprint.abandon();
   }
 
   void work(Worker& me) {

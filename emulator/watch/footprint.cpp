@@ -10,7 +10,7 @@ namespace ptxmill::emu {
 namespace {
 
 // Storage that is kept from block to block, and in each shard from launch to launch.
-constexpr std::size_t most_kept_by_block = 1024, most_kept_by_shard = 512;
+constexpr std::size_t most_kept_by_block = 1024, most_kept_by_shard = 256;
 
 bool all_are(const void* bytes, std::uint8_t value) {
   const auto* p = static_cast<const std::uint8_t*>(bytes);
@@ -144,6 +144,13 @@ bool BlockFootprint::close() {
   return apart;
 }
 
+void BlockFootprint::abandon() {
+  pages_.for_each([&](const Page& p) {
+    if (p.kept) launch_.add(p.place, PageBits(), p.written);
+  });
+  pages_.clear(most_kept_by_block);
+}
+
 void BlockFootprint::Page::clear() {
   kept = false;
   read.clear();
@@ -189,17 +196,19 @@ bool LaunchFootprint::add(const PagePlace& place, const PageBits& read, const Pa
 void LaunchFootprint::undo() {
   for (Shard& shard : shards_) {
     shard.pages.for_each([](Page& p) {
-      if (!p.kept) return;
-      if (p.kept_bytes) {
-        std::memcpy(p.place.bytes, p.old_bytes.get(), PageBits::bytes);
-      } else {
-        std::memset(p.place.bytes, 0, PageBits::bytes);
-      }
-      if (p.kept_written) {
-        std::memcpy(p.place.written, p.old_written.get(), PageBits::bytes);
-      } else {
-        std::memset(p.place.written, p.old_flag, PageBits::bytes);
-      }
+      p.written.for_stretches(PageBits::bytes, [&](std::uint64_t first, std::uint64_t last) {
+        const std::size_t size = last - first;
+        if (p.kept_bytes) {
+          std::memcpy(p.place.bytes + first, p.old_bytes.get() + first, size);
+        } else {
+          std::memset(p.place.bytes + first, 0, size);
+        }
+        if (p.kept_written) {
+          std::memcpy(p.place.written + first, p.old_written.get() + first, size);
+        } else {
+          std::memset(p.place.written + first, p.old_flag, size);
+        }
+      });
     });
   }
 }

@@ -83,7 +83,8 @@ class LaunchFootprint {
   void keep(const PagePlace& place);
   /// Adds what a block did to a page. False where it met another block there.
   bool add(const PagePlace& place, const PageBits& read, const PageBits& written);
-  /// Puts back what was kept. Nothing may be running.
+  /// Puts back what the bytes held that blocks wrote. Nothing may be running. Others are left
+  /// alone: the host may be writing to those that it shares.
   void undo();
   /// Forgets all. Nothing may be running.
   void clear();
@@ -121,6 +122,8 @@ class BlockFootprint {
   /// The block is over. False where another block that is over has written what this one touched,
   /// or has touched what it wrote.
   bool close();
+  /// The block will not end: what it wrote is there to be undone. Does not throw.
+  void abandon();
 
  private:
   struct Page {

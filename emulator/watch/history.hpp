@@ -87,8 +87,10 @@ class History {
   /// True once the launch can add no segment: its accesses are not watched any more. How many it
   /// can add does not depend on what ran before.
   bool full() const { return next_ - first_ >= most_segments - most_segments / 4; }
-  /// True where a launch had better not begin with it.
-  bool is_large() const { return next_ > most_segments / 4 || sets.size() > most_segments / 16; }
+  /// True where a launch had better not begin with it: one part in `parts` is full.
+  bool is_large(std::uint32_t parts) const {
+    return next_ > most_segments / parts || sets.size() > most_segments / 4 / parts;
+  }
   /// True where no block should begin that is a launch to the history.
   bool is_crowded() const { return next_ > most_segments / 2 || sets.size() > most_segments / 8; }
   /// The number of a launch that begins.

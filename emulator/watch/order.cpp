@@ -69,7 +69,8 @@ ClockPtr knowledge(WarpState& w, int lane) {
 
 void open_history(Grid& grid) {
   grid.past = &grid.memory.history(grid.number);
-  if (grid.past->is_large()) grid.past->clear();
+  // There may be many histories of threads beside the first.
+  if (grid.past->is_large(grid.number == 0 ? 4 : 32)) grid.past->clear();
   grid.launch_number = grid.past->add_launch();
 }
 
