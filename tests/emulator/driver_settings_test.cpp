@@ -10,6 +10,7 @@ TEST_CASE("malformed settings fail cuInit") {
       {"PTXMILL_EMU_SEED", "-1"},
       {"PTXMILL_EMU_SEED", "0x10"},
       {"PTXMILL_EMU_THREADS", "-1"},
+      {"PTXMILL_EMU_THREADS", "1025"},
       {"PTXMILL_EMU_THREADS", "all"},
       {"PTXMILL_EMU_SMS", "0"},
       {"PTXMILL_EMU_SMS", "many"},

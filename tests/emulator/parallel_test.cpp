@@ -12,7 +12,7 @@ constexpr std::uint32_t words = 8192;  ///< of each of the two arrays that kerne
 /// A kernel of the parameters p and r. Registers: %p, %r; %q and %o, this thread's word of p and of
 /// r; %t thread, %b block, %n threads of a block, %g thread of the grid; %s this thread's word of
 /// the shared array `s`; %v<16>, %w<8>, %f<8> and predicates %k<8> to use.
-std::string kernel(const std::string& body) {
+std::string kernel(const std::string& body, const ModuleTarget& target = {}) {
   return module_text(
       ".param .u64 p, .param .u64 r",
       ".reg .b64 %p, %r, %q, %o, %w<8>;\n.reg .b32 %t, %b, %n, %g, %s, %v<16>;\n.reg .f32 %f<8>;\n"
@@ -20,7 +20,8 @@ std::string kernel(const std::string& body) {
       "ld.param.u64 %r, [r];\nmov.u32 %t, %tid.x;\nmov.u32 %b, %ctaid.x;\nmov.u32 %n, %ntid.x;\n"
       "mad.lo.u32 %g, %b, %n, %t;\nmad.wide.u32 %q, %g, 4, %p;\nmad.wide.u32 %o, %g, 4, %r;\n"
       "mov.u32 %v15, s;\nmad.lo.u32 %s, %t, 4, %v15;\n" +
-          body + "\nret;");
+          body + "\nret;",
+      target);
 }
 
 /// All that a launch leaves.
@@ -317,6 +318,29 @@ TEST_CASE("blocks that talk, or look at the clock, run in order") {
                             "atom.shared.add.u32 %v0, [%v15], 1;\nbar.sync 0;\n"
                             "ld.shared.u32 %v0, [%s];\nst.global.u32 [%o], %v0;"),
                      Expect::parallel);
+}
+
+TEST_CASE("asynchronous kernels, and those of clusters, run in order") {
+  const char* const bodies[] = {
+      "setp.eq.u32 %k0, %t, 0;\n@%k0 mbarrier.init.shared::cta.b64 [%v15], 1;\n"
+      "bar.sync 0;\n@%k0 mbarrier.arrive.shared::cta.b64 %w0, [%v15];\n"
+      "W:\nmbarrier.try_wait.parity.shared::cta.b64 %k1, [%v15], 0;\n@!%k1 bra W;\n",
+      "setp.eq.u32 %k0, %t, 0;\nst.shared.u32 [%s], %t;\n"
+      "fence.proxy.async.shared::cta;\nbar.sync 0;\n"
+      "mul.lo.u32 %v1, %b, %n;\nmad.wide.u32 %w0, %v1, 4, %p;\n"
+      "@%k0 cp.async.bulk.global.shared::cta.bulk_group [%w0], [%v15], 512;\n"
+      "@%k0 cp.async.bulk.commit_group;\n@%k0 cp.async.bulk.wait_group 0;\n",
+      "cp.async.bulk.commit_group;\ncp.async.bulk.wait_group 0;\n",
+      "fence.proxy.async;\n",
+      "barrier.cluster.arrive;\nbarrier.cluster.wait;\n",
+      "wgmma.fence.sync.aligned;\nwgmma.commit_group.sync.aligned;\n"
+      "wgmma.wait_group.sync.aligned 0;\n"};
+  for (const char* body : bodies) {
+    CAPTURE(std::string(body));
+    const std::string text = kernel(std::string(body) + "st.global.u32 [%o], %g;", hopper);
+    check_always_alike(text, Expect::in_order);
+    CHECK(check_alike(text, {}, Expect::in_order).report.empty());
+  }
 }
 
 TEST_CASE("a seed is one course of each block, whatever runs beside it") {
