@@ -24,6 +24,9 @@ struct ExecuteOptions {
   std::uint64_t seed = 0;
   std::uint64_t instruction_budget = 50'000'000'000;  ///< warp instructions; then it is a hang
   bool count = false;                                 ///< fill in ExecuteResult::counts, at a cost
+  /// How many threads of the host may run blocks at the same time. 0: as many as it has cores, and
+  /// only where the launch is worth it. Results do not depend on it.
+  unsigned threads = 1;
 };
 
 struct Launch {
@@ -57,6 +60,7 @@ struct ExecuteResult {
   /// "// ---- name" banner comment), block and thread, address. Also filled when `check` is warn.
   std::string report;
   std::uint64_t warp_instructions = 0;
+  unsigned threads = 1;  ///< of the host that ran its blocks at the same time; 1: in order
   std::shared_ptr<const LaunchCounts> counts;  ///< null where they were not asked for
 };
 

@@ -97,15 +97,25 @@ std::size_t GlobalMemory::used() const {
   return used_;
 }
 
-Shadow* GlobalMemory::shadow_of(Allocation& a) const {
-  if (a.shadow && a.generation == history.generation) return a.shadow.get();
+History& GlobalMemory::history(unsigned number) {
+  const std::lock_guard lock(mutex_);
+  while (histories_.size() <= number) histories_.emplace_back();
+  return histories_[number];
+}
+
+Shadow* GlobalMemory::shadow_of(Allocation& a, unsigned number) {
+  const std::uint32_t generation = history(number).generation;
+  const std::lock_guard lock(mutex_);
+  if (a.watched.size() <= number) a.watched.resize(number + 1);
+  Allocation::Watched& w = a.watched[number];
+  if (w.shadow && w.generation == generation) return w.shadow.get();
   try {
-    a.shadow = std::make_unique<Shadow>(a.bytes.size());
-    a.generation = history.generation;
+    w.shadow = std::make_unique<Shadow>(a.bytes.size());
+    w.generation = generation;
   } catch (const std::bad_alloc&) {
-    a.shadow.reset();
+    w.shadow.reset();
   }
-  return a.shadow.get();
+  return w.shadow.get();
 }
 
 }  // namespace ptxmill::emu

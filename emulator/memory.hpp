@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "emulator/lazy_bytes.hpp"
+#include "emulator/watch/footprint.hpp"
 #include "emulator/watch/shadow.hpp"
 
 namespace ptxmill::emu {
@@ -24,9 +25,12 @@ struct Allocation {
   DeviceAddress base;
   LazyBytes<std::byte> bytes;
   LazyBytes<std::uint8_t> written;
-  /// Who accessed it, by the launches since `generation` of the history. Null: nobody watched.
-  std::unique_ptr<Shadow> shadow;
-  std::uint32_t generation = 0;
+  /// Who accessed it, by the launches since `generation` of a history. Null: nobody watched.
+  struct Watched {
+    std::unique_ptr<Shadow> shadow;
+    std::uint32_t generation = 0;
+  };
+  std::vector<Watched> watched;  ///< by the history's number; guarded by the memory's mutex
 };
 
 /// A released allocation, remembered for diagnostics.
@@ -37,7 +41,7 @@ struct FreedRange {
 
 /// Global memory of one emulated device. Addresses are 512-byte aligned as a driver's are, and a
 /// freed range is not handed out again at once, so that a use after free is noticed. Thread-safe
-/// for allocate, free and find.
+/// for allocate, free, find, history and shadow_of.
 class GlobalMemory {
  public:
   /// Device addresses start here. No host pointer lies above it, so that neither is ever taken for
@@ -60,11 +64,15 @@ class GlobalMemory {
   /// The released allocation that held `address`; its size is 0 where none of the remembered did.
   FreedRange freed(DeviceAddress address) const;
 
-  /// What the shadows of the allocations refer to.
-  History history;
-  /// The allocation's shadow, blank where it dates from before the history was cleared. Null where
-  /// the host has no memory for it.
-  Shadow* shadow_of(Allocation& a) const;
+  /// What shadows of the allocations refer to: each thread that runs blocks has a history, and
+  /// shadows that belong to it, of its own. Number 0 is of blocks that run in order.
+  History& history(unsigned number);
+  /// The allocation's shadow for that history, blank where it dates from before the history was
+  /// cleared. Null where the host has no memory for it.
+  Shadow* shadow_of(Allocation& a, unsigned number);
+
+  /// What the blocks of the running launch touch; clear while none runs.
+  LaunchFootprint footprint;
 
   std::size_t capacity() const { return capacity_; }
   std::size_t used() const;
@@ -75,7 +83,8 @@ class GlobalMemory {
   std::size_t used_ = 0;
   DeviceAddress next_ = first_address;
   std::map<DeviceAddress, std::shared_ptr<Allocation>> live_;
-  std::deque<FreedRange> freed_;  ///< the latest last; bounded
+  std::deque<FreedRange> freed_;   ///< the latest last; bounded
+  std::deque<History> histories_;  ///< by number
 };
 
 }  // namespace ptxmill::emu

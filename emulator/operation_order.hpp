@@ -37,6 +37,8 @@ class AccessWatch {
   /// The current operation touches these bytes. Returns what is wrong with that: an operation that
   /// is not ordered with it touched them as well. Empty where nothing is, or it was said already.
   virtual std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind) = 0;
+  /// Whether touch() would find something wrong.
+  virtual bool objects(DeviceAddress address, std::size_t bytes, AccessKind kind) = 0;
 };
 
 }  // namespace ptxmill::emu

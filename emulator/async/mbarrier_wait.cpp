@@ -105,13 +105,13 @@ void write_result(Warp& w, const Instruction& i, LaneMask lanes, LaneMask done) 
 }
 
 /// Whether a wait that could suspend returns at once, as it may.
-bool gives_up(Grid& grid, Split& s) {
+bool gives_up(const Grid& grid, Cta& cta, Split& s) {
   if (s.tried) return false;
   s.tried = true;
   switch (grid.options.schedule) {
     case Schedule::earliest: return false;
     case Schedule::latest: return true;
-    case Schedule::random: return (grid.random() & 1) != 0;
+    case Schedule::random: return (cta.random() & 1) != 0;
   }
   return false;
 }
@@ -134,7 +134,7 @@ void wait_at_mbarrier(Grid& grid, WarpState& w, const Instruction& i, LaneMask m
   const LaneMask done = w.stop ? 0 : completed(w, i, m);
   if (w.stop) return;
   const bool too_long = s.deadline != 0 && s.deadline <= grid.now();
-  if (done != 0 || too_long || gives_up(grid, s)) {
+  if (done != 0 || too_long || gives_up(grid, *w.cta, s)) {
     write_result(w, i, m, done);
     if (done != 0) s.tried = false;
     s.deadline = 0;

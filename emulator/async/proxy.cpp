@@ -70,7 +70,7 @@ class ProxyWatch {
  private:
   void check(const Cell& c, std::uint64_t at, std::uint32_t first, std::uint32_t last) {
     if (c.write == settled_) return;
-    const History& history = w_.grid->memory.history;
+    const History& history = w_.grid->history();
     const Segment& s = history[segment_of(c.write)];
     // What other blocks write to global memory is fenced there; that is not followed.
     const bool matters =

@@ -15,11 +15,11 @@ std::uint32_t thread_number(const WarpState& w, int lane) {
   return w.index * std::uint32_t{lane_count} + static_cast<std::uint32_t>(lane);
 }
 
-bool does_at_once(Grid& grid) {
+bool does_at_once(const Grid& grid, Cta& cta) {
   switch (grid.options.schedule) {
     case Schedule::earliest: return true;
     case Schedule::latest: return false;
-    case Schedule::random: return (grid.random() & 1) != 0;
+    case Schedule::random: return (cta.random() & 1) != 0;
   }
   return true;
 }
@@ -27,7 +27,7 @@ bool does_at_once(Grid& grid) {
 /// What has been copied is known to whoever finds the phase complete.
 void publish(Grid& grid, Transfer& t, BlockBarrier& b) {
   const Time time = ++b.agent_time;
-  History& history = grid.memory.history;
+  History& history = grid.history();
   for (const std::uint32_t segment : t.segments) {
     history[segment].agent = b.agent;
     history[segment].agent_time = time;
@@ -89,7 +89,7 @@ void finish_groups(Grid& grid, WarpState& w, int lane, std::int64_t older, bool 
 
 void join(Grid& grid, const WarpState& w, std::uint32_t& segment) {
   if (segment == 0) return;
-  Segment& s = grid.memory.history[segment];
+  Segment& s = grid.history()[segment];
   s.pending = 0;
   s.time = w.order.time;
   segment = 0;
@@ -129,7 +129,7 @@ void check_waits(Grid& grid, Cta& cta) {
 }  // namespace
 
 void schedule_transfer(Grid& grid, Cta& cta, std::unique_ptr<Transfer> t) {
-  if (does_at_once(grid)) return finish(grid, *t);
+  if (does_at_once(grid, cta)) return finish(grid, *t);
   async_of(cta).in_flight.push_back(std::move(t));
 }
 
@@ -167,7 +167,7 @@ bool advance_transfers(Grid& grid, Cta& cta) {
   if (candidates.empty()) return false;
   // They need not end in the order in which they began: here the last comes first.
   const std::size_t pick = grid.options.schedule == Schedule::random
-                               ? grid.random() % candidates.size()
+                               ? cta.random() % candidates.size()
                                : candidates.size() - 1;
   finish_at(grid, block, candidates[pick]);
   return true;

@@ -76,12 +76,12 @@ class Side {
 
   void show_operation(std::uint64_t address, std::uint64_t length) {
     Grid& grid = *w_.grid;
-    if (grid.launch.watch == nullptr) return;
+    if (grid.watch == nullptr) return;
     const bool reduces = t_.form->reduction != TransferReduction::none;
     const AccessKind kind = (access_ & AccessBits::writes) == 0 ? AccessKind::read
                             : reduces                           ? AccessKind::atomic
                                                                 : AccessKind::write;
-    const std::string what = grid.launch.watch->touch(address, length, kind);
+    const std::string what = grid.watch->touch(address, length, kind);
     if (!what.empty()) async_finding(w_, *t_.instruction, t_.lane, what);
   }
 
@@ -108,7 +108,7 @@ std::uint32_t new_segment(const Transfer& t) {
     s.agent = async_of(*t.barrier.block).barriers.at(t.barrier.offset).agent;
     s.agent_time = ~Time{0};  // nobody knows of it before it is done
   }
-  return grid.memory.history.add(s);
+  return grid.history().add(s);
 }
 
 void watch_global(Transfer& t, std::uint32_t access, std::uint32_t segment) {
@@ -121,7 +121,7 @@ void watch_global(Transfer& t, std::uint32_t access, std::uint32_t segment) {
 
 void watch_transfer(Transfer& t) {
   WarpState& w = *t.warp;
-  History& history = w.grid->memory.history;
+  History& history = w.grid->history();
   if (w.checked && !history.full()) {
     t.source_segment = new_segment(t);
     t.destination_segment = new_segment(t);

@@ -37,6 +37,7 @@ using Environment = std::function<const char*(const char* name)>;
 ///   PTXMILL_EMU_CHECK               off | warn | fail
 ///   PTXMILL_EMU_SCHEDULE            earliest | latest | random
 ///   PTXMILL_EMU_SEED                for the random schedule
+///   PTXMILL_EMU_THREADS             threads of the host that run the blocks of a launch; 0: one a core
 ///   PTXMILL_EMU_SMS                 multiprocessors
 ///   PTXMILL_EMU_CC                  compute capability, 90 for 9.0
 ///   PTXMILL_EMU_DRIVER_VERSION      as cuDriverGetVersion counts: 13000

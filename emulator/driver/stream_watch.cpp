@@ -134,6 +134,14 @@ void StreamWatch::record(DeviceAddress begin, DeviceAddress end, AccessKind kind
   }
 }
 
+bool StreamWatch::objects(DeviceAddress address, std::size_t bytes, AccessKind kind) {
+  const std::lock_guard lock(mutex_);
+  if (bytes == 0) return false;
+  return std::any_of(rivals_.begin(), rivals_.end(), [&](const Use* rival) {
+    return !rival->reported && overlap(*rival, address, address + bytes, kind).found;
+  });
+}
+
 std::string StreamWatch::touch(DeviceAddress address, std::size_t bytes, AccessKind kind) {
   const std::lock_guard lock(mutex_);
   if (bytes == 0 || uses_.empty()) return {};

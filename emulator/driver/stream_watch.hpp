@@ -23,6 +23,7 @@ class StreamWatch final : public AccessWatch {
   /// The operation `id` begins; `who` names it and its stream.
   void begin(OperationId id, std::string who);
   std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind) override;
+  bool objects(DeviceAddress address, std::size_t bytes, AccessKind kind) override;
   void clear();
   /// Forgets the operations for which `known(id)` holds: no other will be compared with them.
   template <class Known>

@@ -118,7 +118,7 @@ bool resolve(Warp& w, const Instruction& i, LaneMask m, Target& t) {
       t.global = true;
       Region& region = hinted(w, i);
       if (offsets_in<bytes, align>(w, i, region, 0, m, t)) return true;
-      return locate_global(w, address_of(w, i, first), region) &&
+      return locate_noted(w, address_of(w, i, first), region) &&
              offsets_in<bytes, align>(w, i, region, 0, m, t);
     }
   }
@@ -184,6 +184,7 @@ template <int bytes, int align, class F>
 template <int bytes, int align, class F>
 [[gnu::always_inline]] inline void for_targets(Warp& w, const Instruction& i, LaneMask m, F f) {
   for_resolved<bytes, align>(w, i, m, [&](LaneMask lanes, const Target& t) {
+    if (t.global && w.footprint != nullptr) note_global(w, i.aux, lanes, t, bytes);
     if (t.shadow != nullptr) watch_access(w, i, i.aux, lanes, t, bytes);
     if (!w.stop) f(lanes, t);
   });

@@ -22,9 +22,15 @@ void source_op(Warp& w, const Instruction& i, LaneMask m) {
   const LaneMask whole = lanes_that_read(w, i, m, bytes);
   const LaneMask some = lanes_that_read(w, i, m, 1) & ~whole;
   for_resolved<bytes, bytes>(w, i, whole, [&](LaneMask lanes, const Target& t) {
+    if (w.footprint != nullptr) note_global(w, i.aux, lanes, t, bytes);
     if (t.shadow != nullptr) watch_copy_source(w, i, lanes, t, bytes);
   });
   for_resolved<4, bytes>(w, i, some, [&](LaneMask lanes, const Target& t) {
+    for (LaneMask left = w.footprint != nullptr ? lanes : 0; left != 0; left &= left - 1) {
+      const int l = std::countr_zero(left);
+      const auto read = static_cast<int>(w.lanes<std::uint32_t>(i.s[2])[l]);
+      note_global(w, i.aux, LaneMask{1} << l, t, read);
+    }
     if (t.shadow != nullptr) watch_copy_source(w, i, lanes, t, 4);
   });
 }

@@ -92,6 +92,13 @@ void fill_special(const Grid& grid, const Cta& cta, WarpState& w, const SpecialS
 
 }  // namespace
 
+std::uint64_t most_blocks(const Grid& grid) {
+  constexpr std::uint64_t bytes = std::uint64_t{2} << 30;
+  const std::uint64_t a_warp = grid.kernel.slots * (slot_bytes + sizeof(LaneMask)) +
+                               2 * lane_count * grid.kernel.info.local_bytes;
+  return std::max<std::uint64_t>(1, bytes / (a_warp * grid.block_warps + 2 * grid.shared_bytes));
+}
+
 void allocate_block(Grid& grid, Cta& cta) {
   const std::uint32_t warps = grid.block_warps;
   const std::size_t each = grid.kernel.slots * slot_bytes;
@@ -122,6 +129,7 @@ void allocate_block(Grid& grid, Cta& cta) {
     w.cta = &cta;
     w.index = k;
     w.checked = grid.checked;
+    w.footprint = grid.footprint;
     w.shared = {cta.shared.data(), cta.shared_written.data(), 0, cta.shared.size(),
                 cta.shared_shadow.get()};
     w.local = {cta.local.data() + local * k, cta.local_written.data() + local * k, 0,
@@ -132,7 +140,11 @@ void allocate_block(Grid& grid, Cta& cta) {
   }
 }
 
-void start_block(Grid& grid, Cta& cta) {
+void start_block(Grid& grid, Cta& cta, std::uint64_t number) {
+  const auto& g = grid.launch.grid;
+  cta.id = {static_cast<std::uint32_t>(number % g[0]),
+            static_cast<std::uint32_t>(number / g[0] % g[1]),
+            static_cast<std::uint32_t>(number / g[0] / g[1])};
   // What nothing wrote reads as NaN where checks are off, as likely as anything on a device.
   std::fill(cta.shared.begin(), cta.shared.end(), std::byte{0xff});
   std::fill(cta.shared_written.begin(), cta.shared_written.end(), std::uint8_t{0});
@@ -145,8 +157,13 @@ void start_block(Grid& grid, Cta& cta) {
   if (cta.shared_shadow) cta.shared_shadow->forget(0, cta.shared.size());
   start_warpgroups(grid, cta);
   start_order(grid, cta);
+  // Each block has a stream of its own, so that it takes one course whatever runs beside it.
+  if (grid.options.schedule == Schedule::random)
+    cta.random.seed(grid.options.seed + (cta.order.linear + 1) * 0x9e3779b97f4a7c15u);
   for (WarpState& w : cta.warps) {
     std::copy(grid.defined_at_start.begin(), grid.defined_at_start.end(), w.defined);
+    for (const auto& [first, last] : grid.left_over)
+      std::memset(w.registers + first * slot_bytes, 0, (last - first) * slot_bytes);
     for (const SpecialSlot& s : grid.kernel.specials) fill_special(grid, cta, w, s);
     const std::uint32_t threads =
         std::min(grid.block_threads - w.index * lane_count, std::uint32_t{lane_count});

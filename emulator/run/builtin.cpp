@@ -235,6 +235,11 @@ void fail_assertion(Grid& grid, WarpState& w, Arguments& a, int lane) {
 }  // namespace
 
 void run_builtin(Grid& grid, WarpState& w, const CallSite& site, LaneMask m) {
+  if (w.footprint != nullptr && site.builtin != Builtin::assertfail) {
+    grid.needs_order = true;
+    w.stop = true;
+    return;
+  }
   for (int l = 0; l < lane_count && !w.stop; ++l) {
     if ((m >> l & 1u) == 0) continue;
     Arguments a(grid, w, site, l);

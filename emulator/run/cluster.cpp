@@ -164,7 +164,7 @@ void note_remote_access(WarpState& w, Cta& owner, std::uint32_t segment, std::ui
 
 void check_remote_accesses(Grid& grid, Cta& cta) {
   for (const RemoteAccess& a : cta.cluster->accesses[cta.rank]) {
-    const Segment s = grid.memory.history[a.segment];
+    const Segment s = grid.history()[a.segment];
     for (LaneMask left = a.lanes; left != 0 && !grid.stopped; left &= left - 1) {
       const int lane = std::countr_zero(left);
       if (is_known(grid, cta, a.segment, lane)) continue;

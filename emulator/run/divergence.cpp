@@ -24,11 +24,11 @@ void remove_current(WarpState& w) {
 /// Whether lanes that part wait for one another where their ways meet. A device may, and need not:
 /// only what the program says brings them together again (PTX ISA, "Independent Thread
 /// Scheduling").
-bool meets_again(Grid& grid) {
+bool meets_again(const Grid& grid, Cta& cta) {
   switch (grid.options.schedule) {
     case Schedule::earliest: return true;
     case Schedule::latest: return false;
-    case Schedule::random: return (grid.random() & 3) != 0;
+    case Schedule::random: return (cta.random() & 3) != 0;
   }
   return true;
 }
@@ -65,7 +65,7 @@ void diverge(WarpState& w, LaneMask taken, std::uint32_t target, std::uint32_t n
              std::uint32_t meet_at) {
   const LaneMask rest = w.splits[w.current].mask & ~taken;
   std::uint32_t index = w.splits[w.current].meeting;
-  if (w.meetings[index].pc != meet_at && meets_again(*w.grid)) {
+  if (w.meetings[index].pc != meet_at && meets_again(*w.grid, *w.cta)) {
     index = open_meeting(w, meet_at, index, taken | rest);
   }
   Split& s = w.splits[w.current];

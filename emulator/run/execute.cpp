@@ -10,20 +10,13 @@
 namespace ptxmill::emu {
 namespace {
 
-// Instructions that a warp, and a block, run before the next has its turn. Long turns keep a
-// block's registers in the host's caches; short enough that a spin loop does not waste much.
-constexpr std::uint64_t warp_turn = 4096;
-constexpr std::uint64_t block_turn = 65536;
-
-enum class BlockState : std::uint8_t { finished, running, asleep, stuck };
-
 class Launcher {
  public:
   explicit Launcher(Grid& grid) : grid_(grid) {
     for (const std::uint32_t n : grid.launch.grid) total_ *= n;
     const auto sms = static_cast<std::uint64_t>(std::max(1, grid.machine.sm_count));
     for (const std::uint32_t n : grid.launch.cluster) cluster_size_ *= n;
-    most_resident_ = grid.launch.cooperative ? total_ : std::min({total_, sms, fitting(grid)});
+    most_resident_ = grid.launch.cooperative ? total_ : std::min({total_, sms, most_blocks(grid)});
     most_resident_ = std::max(most_resident_, std::min(total_, cluster_size_));
   }
 
@@ -35,14 +28,6 @@ class Launcher {
   }
 
  private:
-  /// How many blocks' registers and memory the host may well hold.
-  static std::uint64_t fitting(const Grid& grid) {
-    constexpr std::uint64_t bytes = std::uint64_t{2} << 30;
-    const std::uint64_t a_warp = grid.kernel.slots * (slot_bytes + sizeof(LaneMask)) +
-                                 2 * lane_count * grid.kernel.info.local_bytes;
-    return std::max<std::uint64_t>(1, bytes / (a_warp * grid.block_warps + 2 * grid.shared_bytes));
-  }
-
   /// Gives each resident block a turn. False where the launch is over.
   bool round() {
     order();
@@ -51,7 +36,7 @@ class Launcher {
     Cta* stuck = nullptr;
     for (std::size_t k = 0; k < resident_.size() && !grid_.stopped; ++k) {
       Cta& cta = *resident_[k];
-      const BlockState state = turn(cta);
+      const BlockState state = take_turn(grid_, cta, patient_);
       if (grid_.stopped) return false;
       if (over_budget()) return false;
       if (state == BlockState::stuck) {
@@ -126,17 +111,17 @@ class Launcher {
   /// Not std::shuffle: its draws differ between standard libraries.
   template <class T>
   void shuffle(std::vector<T>& v) {
-    for (std::size_t n = v.size(); n > 1; --n) std::swap(v[n - 1], v[grid_.random() % n]);
+    for (std::size_t n = v.size(); n > 1; --n) std::swap(v[n - 1], v[grid_.block_order() % n]);
   }
 
   void skip_sleep() {
-    std::uint64_t wake = ~std::uint64_t{0};
+    std::uint64_t wake = Split::never;
     Cta* in_vain = nullptr;
     for (Cta* c : resident_) {
       for (const WarpState& w : c->warps) {
         for (const Split& s : w.splits) {
-          if (wake_time(s) >= wake) continue;
-          wake = wake_time(s);
+          if (s.wakes() >= wake) continue;
+          wake = s.wakes();
           in_vain = s.wait == Wait::mbarrier ? c : nullptr;
         }
       }
@@ -146,12 +131,7 @@ class Launcher {
       deadlock(*in_vain);
       return;
     }
-    if (wake != ~std::uint64_t{0} && wake > grid_.now()) grid_.skipped_time += wake - grid_.now();
-  }
-
-  static std::uint64_t wake_time(const Split& s) {
-    if (s.wait == Wait::sleep) return s.wake;
-    return s.wait == Wait::mbarrier ? s.deadline : ~std::uint64_t{0};
+    if (wake != Split::never && wake > grid_.now()) grid_.skipped_time += wake - grid_.now();
   }
 
   void admit_cluster() {
@@ -171,14 +151,15 @@ class Launcher {
       n /= clusters;
     }
     for (std::uint32_t rank = 0; rank < cluster_size_; ++rank) {
-      admit({first[0] + rank % size[0], first[1] + rank / size[0] % size[1],
-             first[2] + rank / size[0] / size[1]},
-            rank, cluster);
+      const std::uint64_t x = first[0] + rank % size[0];
+      const std::uint64_t y = first[1] + rank / size[0] % size[1];
+      const std::uint64_t z = first[2] + rank / size[0] / size[1];
+      admit((z * grid[1] + y) * grid[0] + x, rank, cluster);
     }
     next_ += cluster_size_;
   }
 
-  void admit(const std::array<std::uint32_t, 3>& id, std::uint32_t rank, Cluster* cluster) {
+  void admit(std::uint64_t number, std::uint32_t rank, Cluster* cluster) {
     std::unique_ptr<Cta> cta;
     if (!free_.empty()) {
       cta = std::move(free_.back());
@@ -189,11 +170,10 @@ class Launcher {
       owned_.emplace_back();
       allocate_block(grid_, *cta);
     }
-    cta->id = id;
     cta->rank = rank;
     cta->cluster = cluster;
     if (cluster != nullptr) cluster->blocks.push_back(cta.get());
-    start_block(grid_, *cta);
+    start_block(grid_, *cta, number);
     resident_.push_back(cta.get());
     owned_[cta->slot] = std::move(cta);
   }
@@ -211,107 +191,6 @@ class Launcher {
     std::erase_if(clusters_, [&](const auto& c) { return c.get() == cluster; });
   }
 
-  /// True where the warp has a ready split; wakes those whose time has come.
-  bool ready(WarpState& w) {
-    bool any = false;
-    for (Split& s : w.splits) {
-      if (wake_time(s) <= grid_.now()) s.wait = Wait::none;
-      any = any || s.wait == Wait::none;
-    }
-    return any;
-  }
-
-  static bool sleeping(const WarpState& w) {
-    return std::any_of(w.splits.begin(), w.splits.end(),
-                       [](const Split& s) { return s.wait == Wait::sleep; });
-  }
-
-  static bool at_mbarrier(const WarpState& w) {
-    return std::any_of(w.splits.begin(), w.splits.end(),
-                       [](const Split& s) { return s.wait == Wait::mbarrier; });
-  }
-
-  std::size_t pick(const Cta& cta, std::size_t step) {
-    const std::size_t n = cta.warps.size();
-    switch (grid_.options.schedule) {
-      case Schedule::earliest: return (cta.next_warp + step) % n;
-      case Schedule::latest: return n - 1 - (cta.next_warp + step) % n;
-      case Schedule::random: break;
-    }
-    // A rotation and a reflection drawn for this pass; every warp is visited once.
-    const std::size_t place = (pass_offset_ + step) % n;
-    return pass_reversed_ ? n - 1 - place : place;
-  }
-
-  std::uint64_t warp_limit() {
-    return grid_.options.schedule == Schedule::random ? 1 + grid_.random() % 256 : warp_turn;
-  }
-
-  BlockState turn(Cta& cta) {
-    const std::uint64_t end =
-        std::min(grid_.executed + block_turn, grid_.options.instruction_budget);
-    bool has_run = false;
-    for (;;) {
-      if (grid_.options.schedule == Schedule::random) {
-        pass_offset_ = grid_.random() % cta.warps.size();
-        pass_reversed_ = (grid_.random() & 1) != 0;
-        if (cta.async && (grid_.random() & 3) == 0) advance_transfers(grid_, cta);
-        if (grid_.stopped) return BlockState::running;
-      }
-      bool ran = false, alive = false, asleep = false;
-      for (std::size_t step = 0; step < cta.warps.size(); ++step) {
-        WarpState& w = cta.warps[pick(cta, step)];
-        if (w.finished()) continue;
-        if (ready(w)) {
-          run_warp(grid_, cta, w, std::min(warp_limit(), end - std::min(end, grid_.executed)));
-          if (w.stop || grid_.stopped) {
-            grid_.stopped = true;
-            return BlockState::running;
-          }
-          ran = true;
-        }
-        alive = alive || !w.finished();
-        if (!w.finished() && sleeping(w)) asleep = true;
-        if (grid_.executed >= end) {
-          if (grid_.options.schedule != Schedule::random)
-            cta.next_warp = (cta.next_warp + step + 1) % cta.warps.size();
-          // Whoever spins, here or in another block, may be waiting for what copies bring.
-          if (cta.async) finish_transfers(grid_, cta);
-          return still_alive(cta) ? BlockState::running : BlockState::finished;
-        }
-      }
-      if (!alive) return BlockState::finished;
-      has_run = has_run || ran;
-      if (ran) continue;
-      if (cta.async && advance_transfers(grid_, cta)) {
-        if (grid_.stopped) return BlockState::running;
-        continue;
-      }
-      if (asleep) return BlockState::asleep;
-      if (std::any_of(cta.warps.begin(), cta.warps.end(), release_awaited)) continue;
-      const bool waits = std::any_of(cta.warps.begin(), cta.warps.end(), at_mbarrier);
-      if (waits) return has_run ? BlockState::running : BlockState::asleep;
-      if (cta.cluster != nullptr && (patient_ || has_run))
-        return has_run ? BlockState::running : BlockState::stuck;
-      if (report_stuck_warpgroup(grid_, cta)) return BlockState::running;
-      if (!resolve(cta)) return grid_.stopped ? BlockState::running : BlockState::stuck;
-    }
-  }
-
-  static bool still_alive(const Cta& cta) {
-    return std::any_of(cta.warps.begin(), cta.warps.end(),
-                       [](const WarpState& w) { return !w.finished(); });
-  }
-
-  /// Lets one warp with a divergent barrier go on, by the rules of the manual.
-  bool resolve(Cta& cta) {
-    for (WarpState& w : cta.warps) {
-      if (w.finished() || !resolve_divergent_barrier(grid_, cta, w)) continue;
-      return !grid_.stopped;
-    }
-    return false;
-  }
-
   Grid& grid_;
   std::uint64_t total_ = 1, next_ = 0, most_resident_ = 1, wanted_ = 1;
   std::uint64_t cluster_size_ = 1;
@@ -320,8 +199,6 @@ class Launcher {
   std::vector<std::unique_ptr<Cta>> owned_;  ///< by slot
   std::vector<std::unique_ptr<Cta>> free_;
   std::vector<Cta*> resident_;
-  std::size_t pass_offset_ = 0;
-  bool pass_reversed_ = false;
 };
 
 const Kernel* kernel_of(const Module& module, const EntryInfo& entry) {
@@ -336,6 +213,23 @@ std::vector<LaneMask> defined_at_start(const Kernel& kernel) {
   for (const ConstantSlot& c : kernel.constants) defined[c.slot] = all_lanes;
   for (const SpecialSlot& s : kernel.specials) defined[s.slot] = all_lanes;
   return defined;
+}
+
+/// All slots but those that keep their values from block to block.
+std::vector<std::pair<Slot, Slot>> left_over(const Kernel& kernel) {
+  std::vector<bool> kept(kernel.slots, false);
+  std::fill_n(kept.begin(), first_free_slot, true);
+  for (const ConstantSlot& c : kernel.constants) {
+    kept[c.slot] = true;
+    if (c.bits == 64) kept[c.slot + 1] = true;
+  }
+  std::vector<std::pair<Slot, Slot>> stretches;
+  for (Slot s = first_free_slot; s < kernel.slots; ++s) {
+    if (kept[s]) continue;
+    if (stretches.empty() || stretches.back().second != s) stretches.emplace_back(s, s);
+    stretches.back().second = s + 1;
+  }
+  return stretches;
 }
 
 /// Zeroed memory for the barriers of a grid that asks for it. 0 where it does not.
@@ -385,6 +279,7 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   grid.block_warps = static_cast<std::uint32_t>((threads + lane_count - 1) / lane_count);
   grid.shared_bytes = kernel->dynamic_shared_offset + launch.dynamic_shared_bytes;
   grid.defined_at_start = defined_at_start(*kernel);
+  if (!grid.checked) grid.left_over = left_over(*kernel);
   if (options.count) {
     grid.counts = std::make_shared<LaunchCounts>();
     grid.counts->at.resize(kernel->code.size());
@@ -395,11 +290,11 @@ ExecuteResult execute(const Program& program, const EntryInfo& entry, const Laun
   if (grid.variables.size() != module.variables.size()) {
     return refuse("the module's variables are not placed");
   }
-  // What earlier launches did is ordered before this one, or the driver's business.
-  if (memory.history.is_large()) memory.history.clear();
-  grid.launch_number = memory.history.add_launch();
   grid.workspace = launch.cooperative ? place_workspace(*kernel, memory) : 0;
-  Launcher(grid).run();
+  if (!run_in_parallel(grid)) {
+    open_history(grid);
+    Launcher(grid).run();
+  }
   if (grid.workspace != 0) memory.free(grid.workspace);
   if (own_variables) {
     for (const DeviceAddress a : grid.variables) memory.free(a);

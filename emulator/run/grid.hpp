@@ -19,6 +19,7 @@
 #include "emulator/run/warp.hpp"
 #include "emulator/run/warpgroup.hpp"
 #include "emulator/watch/async.hpp"
+#include "emulator/watch/footprint.hpp"
 #include "emulator/watch/order.hpp"
 #include "emulator/watch/shadow.hpp"
 
@@ -47,6 +48,13 @@ struct Split {
   std::uint64_t wake = 0;
   std::uint64_t deadline = 0;  ///< of a wait for an mbarrier; 0: none has begun
   bool tried = false;          ///< such a wait has returned in vain
+
+  static constexpr std::uint64_t never = ~std::uint64_t{0};
+  /// When it goes on whatever the others do.
+  std::uint64_t wakes() const {
+    if (wait == Wait::sleep) return wake;
+    return wait == Wait::mbarrier ? deadline : never;
+  }
 };
 
 /// A place where separated lanes wait for one another: the post-dominator of a branch. The first
@@ -125,6 +133,7 @@ struct Cta {
   std::uint32_t live_warps = 0;
   std::size_t next_warp = 0;  ///< where the round goes on
   UniformValues uniform;      ///< of sets within the block
+  std::mt19937_64 random;     ///< for all that the random schedule leaves to chance in the block
   CtaOrder order;
   Releases releases;  ///< at addresses in shared memory
   AccessSets sets;    ///< of cells in shared memory
@@ -140,10 +149,20 @@ struct Cta {
   std::unique_ptr<AsyncBlock> async;  ///< null until the block uses what it holds
 };
 
+/// The launch, as one thread of the host sees it. Threads that run blocks of one launch have a Grid
+/// each; all that can be reached from it belongs to that thread, but for what is constant while the
+/// launch runs and for `memory`, whose bytes the threads share and whose functions lock.
 struct Grid {
   Grid(const Module& m, const Kernel& k, const Launch& l, GlobalMemory& g, const Machine& on,
        const ExecuteOptions& o)
-      : module(m), kernel(k), launch(l), memory(g), machine(on), options(o), random(o.seed) {}
+      : module(m),
+        kernel(k),
+        launch(l),
+        memory(g),
+        machine(on),
+        options(o),
+        watch(l.watch),
+        block_order(o.seed) {}
 
   const Module& module;
   const Kernel& kernel;
@@ -152,18 +171,31 @@ struct Grid {
   const Machine& machine;
   const ExecuteOptions& options;
 
+  AccessWatch* watch;  ///< to be told of each access to global memory; may be null
   std::vector<DeviceAddress> variables;
   std::uint32_t block_threads = 1;
   std::uint32_t block_warps = 1;
   std::uint64_t shared_bytes = 0;
-  std::vector<LaneMask> defined_at_start;         ///< for each slot
-  std::vector<std::shared_ptr<Allocation>> held;  ///< allocations that regions point into
+  std::vector<LaneMask> defined_at_start;  ///< for each slot
+  /// Where checks are off: stretches of slots in which a block would find another's values.
+  std::vector<std::pair<Slot, Slot>> left_over;
+  struct Held {
+    std::shared_ptr<Allocation> allocation;
+    Shadow* shadow = nullptr;
+  };
+  std::vector<Held> held;  ///< allocations that regions point into
+  unsigned number = 0;     ///< of the thread's history in the memory, and its shadows
+  History* past = nullptr;
+  /// Of the block that runs, where others run at the same time; else null.
+  BlockFootprint* footprint = nullptr;
+  /// The block did what depends on other blocks, or on their order: it must not run beside them.
+  bool needs_order = false;
 
   std::uint64_t executed = 0;      ///< warp instructions
   std::uint64_t skipped_time = 0;  ///< while all warps slept
   bool checked = true;
   bool stopped = false;
-  std::mt19937_64 random;
+  std::mt19937_64 block_order;  ///< for the order of blocks in the random schedule
 
   std::shared_ptr<LaunchCounts> counts;  ///< null where nothing is counted
 
@@ -182,7 +214,12 @@ struct Grid {
   /// operation on one.
   int vain_waits = 0;
 
-  std::uint64_t now() const { return 1'000'000'000 + executed + skipped_time; }
+  /// Virtual nanoseconds. They depend on what the other blocks have done.
+  std::uint64_t now() {
+    needs_order = true;
+    return 1'000'000'000 + executed + skipped_time;
+  }
+  History& history() const { return *past; }
 };
 
 // ---- report.cpp
@@ -210,8 +247,26 @@ std::string standing(const Grid& grid, const std::vector<Cta*>& blocks);
 
 /// Gives a new resident block its storage and constants.
 void allocate_block(Grid& grid, Cta& cta);
-/// Puts the threads of block `cta.id` at the entry, with nothing written yet.
-void start_block(Grid& grid, Cta& cta);
+/// Puts the threads of the block of that number at the entry, with nothing written yet.
+void start_block(Grid& grid, Cta& cta, std::uint64_t number);
+
+/// How many blocks' registers and memory the host may well hold.
+std::uint64_t most_blocks(const Grid& grid);
+
+// ---- turn.cpp
+
+enum class BlockState : std::uint8_t { finished, running, asleep, stuck };
+/// Runs the block until it is over, cannot go on, or has run as long as a block may at a time.
+/// Which of its warps runs when depends on the block alone. While `patient`, nothing is said of
+/// what holds it up where others of its cluster may let it go on.
+BlockState take_turn(Grid& grid, Cta& cta, bool patient);
+
+// ---- parallel.cpp
+
+/// Runs the blocks on several threads of the host. False where they must run in order: where there
+/// is no use in threads, or where something came up that could depend on the order of blocks, be it
+/// a finding. The memory and the grid are then as before.
+bool run_in_parallel(Grid& grid);
 
 // ---- divergence.cpp
 

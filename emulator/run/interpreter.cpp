@@ -83,7 +83,7 @@ class Runner {
   template <bool checked>
   void run_split(std::uint64_t end) {
     const Instruction* const code = grid_.kernel.code.data();
-    const bool observed = grid_.counts != nullptr || grid_.launch.watch != nullptr ||
+    const bool observed = grid_.counts != nullptr || grid_.watch != nullptr ||
                           (checked && !grid_.kernel.names_fragment.empty());
     std::uint64_t executed = grid_.executed;
     Split* s = &w_.splits[w_.current];

@@ -56,11 +56,18 @@ bool addresses_of(Warp& w, const Instruction& i, Addresses& addresses) {
   return true;
 }
 
+/// How many bytes a lane touches: a copy may read less than it writes.
+std::uint64_t bytes_of(Warp& w, const Instruction& i, const InstructionTraits& traits, int lane) {
+  if (i.kind != Kind::copy) return traits.bytes;
+  return std::min<std::uint64_t>(traits.bytes, w.lanes<std::uint32_t>(i.s[2])[lane]);
+}
+
 /// Shows the accesses to the watch, those of neighbouring lanes as one.
 void watch(Grid& grid, Warp& w, std::uint32_t pc, LaneMask active, const Addresses& addresses) {
+  const Instruction& i = grid.kernel.code[pc];
   const InstructionTraits traits = grid.kernel.traits[pc];
   const auto show = [&](std::uint64_t begin, std::uint64_t end, int lane) {
-    const std::string wrong = grid.launch.watch->touch(begin, end - begin, traits.access);
+    const std::string wrong = grid.watch->touch(begin, end - begin, traits.access);
     if (wrong.empty()) return;
     add_finding(grid, text(wrong, "\n  ", where(grid, pc), "\n  ", who(grid, w, lane)),
                 Outcome::launch_failed, Severity::finding);
@@ -71,12 +78,14 @@ void watch(Grid& grid, Warp& w, std::uint32_t pc, LaneMask active, const Address
   for (int l = 0; l < lane_count && !w.stop; ++l) {
     if ((active >> l & 1u) == 0) continue;
     const std::uint64_t a = addresses[static_cast<std::size_t>(l)];
+    const std::uint64_t bytes = bytes_of(w, i, traits, l);
+    if (bytes == 0) continue;
     if (a != end) {
       if (begin != end) show(begin, end, first);
       begin = a;
       first = l;
     }
-    end = a + traits.bytes;
+    end = a + bytes;
   }
   if (begin != end && !w.stop) show(begin, end, first);
 }
@@ -109,8 +118,7 @@ void observe(Grid& grid, Warp& w, std::uint32_t pc, LaneMask mask, LaneMask acti
     if (places.shared != 0 && traits.what != InstructionClass::atomic)
       counts->shared += shared_traffic(places.shared, addresses.data(), traits.bytes);
   }
-  if (grid.launch.watch != nullptr && places.global != 0)
-    watch(grid, w, pc, places.global, addresses);
+  if (grid.watch != nullptr && places.global != 0) watch(grid, w, pc, places.global, addresses);
 }
 
 }  // namespace ptxmill::emu

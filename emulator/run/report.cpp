@@ -309,23 +309,30 @@ std::string standing(const Grid& grid, const std::vector<Cta*>& blocks) {
 
 std::uint64_t virtual_time(const Warp& warp) { return warp.grid->now(); }
 
-bool locate_global(Warp& warp, std::uint64_t address, Region& region) {
+bool locate_noted(Warp& warp, std::uint64_t address, Region& region) {
   Grid& grid = *warp.grid;
-  const auto use = [&](Allocation& a) {
-    region = {const_cast<std::byte*>(a.bytes.data()), const_cast<std::uint8_t*>(a.written.data()),
-              a.base, a.bytes.size(), warp.checked ? grid.memory.shadow_of(a) : nullptr};
+  const auto use = [&](const Grid::Held& h) {
+    Allocation& a = *h.allocation;
+    region = {a.bytes.data(), a.written.data(), a.base, a.bytes.size(), h.shadow};
   };
-  for (const auto& a : grid.held) {
-    if (address - a->base < a->bytes.size()) {
-      use(*a);
+  for (const Grid::Held& h : grid.held) {
+    if (address - h.allocation->base < h.allocation->bytes.size()) {
+      use(h);
       return true;
     }
   }
   const auto a = grid.memory.find(address, 1);
   if (!a) return false;
-  grid.held.push_back(a);
-  use(*a);
+  grid.held.push_back({a, warp.checked ? grid.memory.shadow_of(*a, grid.number) : nullptr});
+  use(grid.held.back());
   return true;
+}
+
+bool locate_global(Warp& warp, std::uint64_t address, Region& region) {
+  if (warp.footprint == nullptr) return locate_noted(warp, address, region);
+  warp.grid->needs_order = true;
+  warp.stop = true;
+  return false;
 }
 
 }  // namespace ptxmill::emu

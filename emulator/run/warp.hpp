@@ -9,6 +9,7 @@
 
 namespace ptxmill::emu {
 
+class BlockFootprint;
 class Shadow;
 
 // Windows of the generic address space: where shared, local and parameter memory of the running
@@ -64,6 +65,7 @@ struct Warp {
   Region shared;
   Region local;  ///< `size` bytes for each lane, one lane after another
   Region params;
+  BlockFootprint* footprint = nullptr;  ///< to be told of accesses to global memory; may be null
   /// The allocations touched last; an instruction looks at the one that its hint names.
   Region global[allocation_hints];
   std::uint32_t index = 0;  ///< within the CTA
@@ -110,7 +112,10 @@ void report_fault(Warp& warp, const Instruction& instruction, Fault fault, int l
 void note_undefined(Warp& warp, const Instruction& instruction, LaneMask lanes,
                     const int* from = nullptr);
 
-/// Sets `region` to the allocation that holds the byte at `address`. False where none does.
+/// Sets `region` to the allocation that holds the byte at `address`. False where none does. For
+/// accesses of which note_global() is told.
+bool locate_noted(Warp& warp, std::uint64_t address, Region& region);
+/// The same for any other access. A launch that comes here has its blocks run in order.
 bool locate_global(Warp& warp, std::uint64_t address, Region& region);
 
 /// The rank of the warp's block in its cluster.
@@ -120,6 +125,10 @@ std::uint32_t own_cluster_rank(const Warp& warp);
 /// the block that it leads to, whose addresses begin where that block's do. What is wrong where it
 /// leads nowhere.
 Fault locate_shared(Warp& warp, std::uint64_t address, Region& region);
+
+/// Tells `warp.footprint` of an access of `bytes` a lane to global memory, before it is done.
+/// `access` has AccessBits. Sets `warp.stop` where the block cannot run beside others.
+void note_global(Warp& warp, std::uint32_t access, LaneMask lanes, const Target& target, int bytes);
 
 /// Watches an access of `bytes` a lane, before it is done: who else accesses that memory, and what
 /// orders the two. `access` is the instruction's AccessBits.

@@ -153,7 +153,7 @@ void compute(const Grid& grid, PendingProduct& p) {
 }
 
 /// Products are done in their order; when, is the schedule's choice.
-bool does_at_once(Grid& grid, const Warpgroup& g) {
+bool does_at_once(const Grid& grid, Cta& cta, const Warpgroup& g) {
   switch (grid.options.schedule) {
     case Schedule::earliest: return true;
     case Schedule::latest: return false;
@@ -161,7 +161,7 @@ bool does_at_once(Grid& grid, const Warpgroup& g) {
   }
   const bool earlier_waits = std::any_of(g.pending.begin(), g.pending.end(),
                                          [](const PendingProduct& p) { return !p.done; });
-  return !earlier_waits && (grid.random() & 1) != 0;
+  return !earlier_waits && (cta.random() & 1) != 0;
 }
 
 void multiply(const Assembly& m) {
@@ -176,7 +176,7 @@ void multiply(const Assembly& m) {
     if (!m.grid.stopped) watch_product_reads(m.grid, m.cta, m.number, p);
     if (m.grid.stopped) return;
   }
-  if (does_at_once(m.grid, g)) compute(m.grid, p);
+  if (does_at_once(m.grid, m.cta, g)) compute(m.grid, p);
   g.pending.push_back(std::move(p));
 }
 

@@ -14,7 +14,7 @@ WarpState& state(Warp& w) { return static_cast<WarpState&>(w); }
 
 /// The segment of the copies that `lanes`, all in their group of that number, start now.
 std::uint32_t segment_for(Grid& grid, WarpState& w, std::uint32_t number, LaneMask lanes) {
-  History& history = grid.memory.history;
+  History& history = grid.history();
   for (const CopyQueue::Group& g : w.copies.groups) {
     Segment& s = history[g.segment];
     const LaneMask waited = s.lanes & ~s.pending;
@@ -57,7 +57,7 @@ void carry_out(Warp& w, PendingCopy& c, LaneMask lanes) {
     std::uint8_t* written = w.shared.written + c.to[l];
     const std::uint32_t read = c.read[l];
     const bool known = c.from[l] - source.base < source.size;
-    if (read != 0 && (known || locate_global(w, c.from[l], source))) {
+    if (read != 0 && (known || locate_noted(w, c.from[l], source))) {
       std::memcpy(to, source.bytes + (c.from[l] - source.base), read);
       std::memcpy(written, source.written + (c.from[l] - source.base), read);
     }
@@ -67,11 +67,11 @@ void carry_out(Warp& w, PendingCopy& c, LaneMask lanes) {
   c.lanes &= ~lanes;
 }
 
-bool does_at_once(Grid& grid) {
+bool does_at_once(const Grid& grid, Cta& cta) {
   switch (grid.options.schedule) {
     case Schedule::earliest: return true;
     case Schedule::latest: return false;
-    case Schedule::random: return (grid.random() & 1) != 0;
+    case Schedule::random: return (cta.random() & 1) != 0;
   }
   return true;
 }
@@ -108,7 +108,7 @@ void start_copies(Warp& warp, const Instruction& i, LaneMask lanes, const Target
     c.to[l] = destination.offset[lane];
     c.read[l] = std::min(w.lanes<std::uint32_t>(i.s[2])[lane], static_cast<std::uint32_t>(bytes));
   }
-  if (does_at_once(grid)) {
+  if (does_at_once(grid, *w.cta)) {
     carry_out(w, c, lanes);
   } else {
     w.copies.copies.push_back(c);
@@ -136,7 +136,7 @@ void wait_for_copies(Warp& warp, const Instruction& i, LaneMask lanes) {
   for (PendingCopy& c : q.copies)
     carry_out(w, c, waiting(c.lanes, [&](std::size_t l) { return c.group[l]; }));
   std::erase_if(q.copies, [](const PendingCopy& c) { return c.lanes == 0; });
-  History& history = w.grid->memory.history;
+  History& history = w.grid->history();
   for (const CopyQueue::Group& g : q.groups) {
     Segment& s = history[g.segment];
     const LaneMask done = waiting(s.pending, [&](std::size_t) { return g.number; });
@@ -155,7 +155,7 @@ std::vector<std::uint32_t> take_copies_in_flight(WarpState& w, LaneMask lanes) {
   if (w.copies.groups.size() > most_groups)
     std::erase_if(w.copies.groups, [](const CopyQueue::Group& g) { return g.closed; });
   for (CopyQueue::Group& g : w.copies.groups) {
-    if (g.closed || (w.grid->memory.history[g.segment].pending & lanes) == 0) continue;
+    if (g.closed || (w.grid->history()[g.segment].pending & lanes) == 0) continue;
     g.closed = true;
     segments.push_back(g.segment);
   }

@@ -33,6 +33,7 @@ std::uint32_t AccessSets::with(std::uint32_t rest, Stamp stamp, std::uint16_t ac
 void AccessSets::clear() {
   members_.assign(1, Member{});
   places_.assign(256, 0);
+  begin();
 }
 
 History::History() { clear(); }
@@ -46,7 +47,7 @@ std::uint32_t History::add(const Segment& segment) {
 
 void History::clear() {
   chunks_.clear();
-  next_ = 1;
+  next_ = first_ = 1;
   sets.clear();
   ++generation;
 }

@@ -67,12 +67,18 @@ class AccessSets {
   std::uint32_t with(std::uint32_t rest, Stamp stamp, std::uint16_t access, std::uint16_t kind);
   void clear();
   std::size_t size() const { return members_.size(); }
+  /// A launch, or a block, begins: what it adds is counted from here.
+  void begin() { first_ = members_.size(); }
+  /// True once no access had better be added: those that come go unwatched.
+  bool full() const { return members_.size() - first_ >= most_members; }
 
  private:
+  static constexpr std::size_t most_members = std::size_t{1} << 22;  ///< some 24 bytes each
   std::size_t place(const Member& m) const;
   void grow();
   std::vector<Member> members_;        ///< [0] is not used
   std::vector<std::uint32_t> places_;  ///< of members by their hash, with linear probing; 0: free
+  std::size_t first_ = 1;              ///< of the launch
 };
 
 class History {
@@ -83,12 +89,21 @@ class History {
   const Segment& operator[](std::uint32_t id) const {
     return chunks_[id / chunk_size][id % chunk_size];
   }
-  /// True once no segment can be added: accesses are not watched any more.
-  bool full() const { return next_ >= most_segments; }
-  /// True where a launch had better not begin with it.
-  bool is_large() const { return next_ > most_segments / 4 || sets.size() > most_segments / 16; }
+  /// True once the launch can add no segment: its accesses are not watched any more. How many it
+  /// can add does not depend on what ran before.
+  bool full() const { return next_ - first_ >= most_segments - most_segments / 4; }
+  /// True where a launch had better not begin with it: one part in `parts` is full.
+  bool is_large(std::uint32_t parts) const {
+    return next_ > most_segments / parts || sets.size() > most_segments / 4 / parts;
+  }
+  /// True where no block should begin that is a launch to the history.
+  bool is_crowded() const { return next_ > most_segments / 2 || sets.size() > most_segments / 8; }
   /// The number of a launch that begins.
-  std::uint32_t add_launch() { return ++launches_; }
+  std::uint32_t add_launch() {
+    first_ = next_;
+    sets.begin();
+    return ++launches_;
+  }
 
   AccessSets sets;  ///< of cells in global memory
   /// Counts how often all was forgotten: cells of an older generation are void.
@@ -100,6 +115,7 @@ class History {
   static constexpr std::uint32_t chunk_size = 4096;
   std::vector<std::unique_ptr<Segment[]>> chunks_;
   std::uint32_t next_ = 1;
+  std::uint32_t first_ = 1;  ///< of the launch
   std::uint32_t launches_ = 0;
 };
 

@@ -106,6 +106,13 @@ ClockPtr order_publication(WarpState& w, LaneMask lanes) {
   return all;
 }
 
+void open_history(Grid& grid) {
+  grid.past = &grid.memory.history(grid.number);
+  // There may be many histories of threads beside the first.
+  if (grid.past->is_large(grid.number == 0 ? 4 : 32)) grid.past->clear();
+  grid.launch_number = grid.past->add_launch();
+}
+
 void start_order(Grid& grid, Cta& cta) {
   const auto& g = grid.launch.grid;
   cta.order = {};
@@ -123,10 +130,10 @@ std::size_t known_agents(const Cta& cta) { return cta.warps.size() + cta.warpgro
 
 std::uint32_t current_segment(Grid& grid, WarpState& w) {
   if (w.order.segment == 0) {
-    w.order.segment = grid.memory.history.add({.launch = grid.launch_number,
-                                               .cta = w.cta->order.linear,
-                                               .time = w.order.time,
-                                               .warp = index16(w)});
+    w.order.segment = grid.history().add({.launch = grid.launch_number,
+                                          .cta = w.cta->order.linear,
+                                          .time = w.order.time,
+                                          .warp = index16(w)});
   }
   return w.order.segment;
 }
@@ -134,9 +141,9 @@ std::uint32_t current_segment(Grid& grid, WarpState& w) {
 std::uint32_t current_segment(Grid& grid, WarpState& w, LaneMask lanes) {
   for (const auto& [mask, segment] : w.order.parts)
     if (mask == lanes) return segment;
-  Segment part = grid.memory.history[current_segment(grid, w)];
+  Segment part = grid.history()[current_segment(grid, w)];
   part.lanes = lanes;
-  w.order.parts.emplace_back(lanes, grid.memory.history.add(part));
+  w.order.parts.emplace_back(lanes, grid.history().add(part));
   return w.order.parts.back().second;
 }
 
@@ -154,7 +161,7 @@ void end_segment(WarpState& w) {
 Relation relation_to(Grid& grid, WarpState& w, std::uint32_t segment) {
   WarpOrder::Remembered& r = w.order.relations[segment % w.order.relations.size()];
   if (r.segment == segment) return r.relation;
-  const Segment& s = grid.memory.history[segment];
+  const Segment& s = grid.history()[segment];
   if (s.launch != grid.launch_number) return Relation::before;
   if (s.pending != 0) return Relation::own;  // and not remembered: a wait changes it
   Relation relation = Relation::foreign;
@@ -189,7 +196,7 @@ bool knows(const WarpState& w, int lane, std::uint32_t cta, std::uint16_t warp, 
 }
 
 bool knows(Grid& grid, WarpState& w, int lane, std::uint32_t segment, int other) {
-  const Segment& s = grid.memory.history[segment];
+  const Segment& s = grid.history()[segment];
   if (s.agent != 0 && w.order.lanes) {
     const ClockPtr& learned = w.order.lanes->learned[static_cast<std::size_t>(lane)];
     if (learned && learned->has(barrier_agent(s.agent), s.agent_time)) return true;

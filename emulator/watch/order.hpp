@@ -92,6 +92,9 @@ struct Released {
 };
 using Releases = std::unordered_map<std::uint64_t, Released>;
 
+/// Gives the grid its history, before any of its blocks starts. What earlier launches did is
+/// ordered before this one, or the driver's business.
+void open_history(Grid& grid);
 void start_order(Grid& grid, Cta& cta);
 /// How many agents of a block have times of their own: its warps, and what warpgroups have in
 /// flight.

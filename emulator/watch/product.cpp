@@ -94,12 +94,12 @@ std::uint32_t segment_of_group(Grid& grid, Cta& cta, std::uint32_t group, std::u
   for (const Warpgroup::Reads& r : g.reads)
     if (r.group == number) return r.segment;
   const std::uint32_t segment =
-      grid.memory.history.add({.launch = grid.launch_number,
-                               .cta = cta.order.linear,
-                               .time = cta.order.time,
-                               .warp = static_cast<std::uint16_t>(cta.warps.size() + group),
-                               .pending = all_lanes,
-                               .async = true});
+      grid.history().add({.launch = grid.launch_number,
+                          .cta = cta.order.linear,
+                          .time = cta.order.time,
+                          .warp = static_cast<std::uint16_t>(cta.warps.size() + group),
+                          .pending = all_lanes,
+                          .async = true});
   g.reads.push_back({number, segment});
   return segment;
 }
@@ -171,7 +171,7 @@ void complete_product_reads(Grid& grid, Cta& cta, std::uint32_t group, std::uint
   bool any = false;
   for (const Warpgroup::Reads& r : g.reads) {
     if (r.group >= end) continue;
-    Segment& s = grid.memory.history[r.segment];
+    Segment& s = grid.history()[r.segment];
     s.pending = 0;
     s.time = cta.order.time;
     any = true;

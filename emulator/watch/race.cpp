@@ -13,9 +13,6 @@ namespace {
 
 constexpr std::uint32_t segment_mask = ~Stamp{0} << stamp_segment_shift;
 
-// Some 24 bytes each.
-constexpr std::size_t most_sets = std::size_t{1} << 22;
-
 constexpr Stamp rotated(Stamp s, int by) {
   if (spread_of(s) == Spread::several) return s;
   return make_stamp(segment_of(s), (lane_of(s) + by) & (lane_count - 1), spread_of(s));
@@ -34,7 +31,7 @@ class Watch {
         t_(t),
         lanes_(lanes),
         size_(static_cast<std::uint64_t>(bytes)),
-        sets_(t.global             ? w.grid->memory.history.sets
+        sets_(t.global             ? w.grid->history().sets
               : t.owner != nullptr ? t.owner->sets
                                    : w.cta->sets),
         now_{.instruction = &i, .bits = access, .lanes = lanes, .target = &t} {
@@ -49,7 +46,7 @@ class Watch {
   /// The accesses of the warp itself.
   void run(std::uint32_t segment) {
     segment_ = segment;
-    bulk_ = grid_.memory.history[segment].async_proxy;
+    bulk_ = grid_.history()[segment].async_proxy;
     if (size_ < Shadow::word) return parts();
     const bool plain_write = writes_ && scope_ == Scope::weak;
     const bool together =
@@ -171,12 +168,12 @@ class Watch {
   [[gnu::always_inline]] Relation relation(std::uint32_t segment) {
     if (segment == last_segment_) return last_relation_;
     last_relation_ = relation_to(grid_, w_, segment);
-    last_segment_ = grid_.memory.history[segment].pending != 0 ? 0 : segment;
+    last_segment_ = grid_.history()[segment].pending != 0 ? 0 : segment;
     return last_relation_;
   }
 
   LaneMask threads_at(Stamp s, std::uint32_t byte) const {
-    return emu::threads_at(grid_.memory.history, s, byte);
+    return emu::threads_at(grid_.history(), s, byte);
   }
 
   /// Whether the threads of `mine` know what those of `s` did to the bytes. If not, `*pair` says
@@ -205,7 +202,7 @@ class Watch {
   }
 
   bool conflicts(const Member& m) const {
-    const Segment& s = grid_.memory.history[segment_of(m.stamp)];
+    const Segment& s = grid_.history()[segment_of(m.stamp)];
     return s.launch == grid_.launch_number &&
            conflict(now_.bits, w_.cta->order.linear, access_bits(grid_, m.access), s.cta);
   }
@@ -247,8 +244,8 @@ class Watch {
 
   bool is_current(Stamp s) const {
     if (segment_of(s) == segment_) return true;
-    const Segment& a = grid_.memory.history[segment_of(s)];
-    const Segment& b = grid_.memory.history[segment_];
+    const Segment& a = grid_.history()[segment_of(s)];
+    const Segment& b = grid_.history()[segment_];
     return a.time == b.time && a.warp == b.warp && a.cta == b.cta && a.launch == b.launch &&
            !a.async && !b.async;
   }
@@ -271,7 +268,7 @@ class Watch {
     const std::uint64_t hash = key * 0x9e3779b97f4a7c15u >> 59;
     WarpOrder::Transition& known = w_.order.transitions[hash];
     if (!whole || known.key != key || known.access != number_) {
-      if (sets_.size() >= most_sets) return;  // this access goes unwatched
+      if (sets_.full()) return;  // this access goes unwatched
       const std::uint32_t next = joined_by(c.others, old_access, rotation, mine, first, last);
       known = {whole ? key : 0, number_, next};
       c.others = next == 0 ? mine : next;
@@ -317,7 +314,7 @@ class Watch {
   bool subsumes(const Member& old, Stamp mine, std::uint32_t first, std::uint32_t last,
                 Stamp* merged) {
     // What an earlier launch did, whose kernel may be gone, races with nothing here.
-    if (grid_.memory.history[segment_of(old.stamp)].launch != grid_.launch_number) return true;
+    if (grid_.history()[segment_of(old.stamp)].launch != grid_.launch_number) return true;
     if (kind_of(access_bits(grid_, old.access)) != kind_of(now_.bits)) return false;
     if (old.stamp == mine) return true;
     if (follows(old.stamp, mine, first, last)) return true;
@@ -388,7 +385,7 @@ class Watch {
 
 void watch_access(WarpState& w, const Instruction& i, std::uint32_t access, LaneMask lanes,
                   const Target& t, int bytes, std::uint32_t segment) {
-  if (t.shadow == nullptr || w.grid->memory.history.full()) return;
+  if (t.shadow == nullptr || w.grid->history().full()) return;
   Watch(w, i, access, lanes, t, bytes).run(segment);
 }
 

@@ -21,7 +21,7 @@ bool same_value(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t a
                 const RacingLanes& pair, std::uint64_t word_offset) {
   const Target& t = *now.target;
   const auto pc = static_cast<std::size_t>(now.instruction - w.grid->kernel.code.data());
-  const Segment& s = w.grid->memory.history[segment_of(other)];
+  const Segment& s = w.grid->history()[segment_of(other)];
   const bool now_too = s.launch == w.grid->launch_number && s.cta == w.cta->order.linear &&
                        s.warp == w.index && s.time == w.order.time;
   const bool same_instruction =
@@ -110,7 +110,7 @@ std::string remedy(const WarpState& w, const Segment& s, std::uint32_t now_bits,
 void report_race(WarpState& w, const AccessNow& now, Stamp other, std::uint16_t access,
                  bool other_writes, const RacingLanes& pair, std::uint64_t word_offset) {
   Grid& grid = *w.grid;
-  const Segment& s = grid.memory.history[segment_of(other)];
+  const Segment& s = grid.history()[segment_of(other)];
   const auto pc = static_cast<std::uint32_t>(now.instruction - grid.kernel.code.data());
   const bool now_copies = now.instruction->kind == Kind::copy;
   const bool plain_writes = now.instruction->kind == Kind::memory && other_writes &&

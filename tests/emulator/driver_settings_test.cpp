@@ -9,6 +9,9 @@ TEST_CASE("malformed settings fail cuInit") {
       {"PTXMILL_EMU_SCHEDULE", "early"},
       {"PTXMILL_EMU_SEED", "-1"},
       {"PTXMILL_EMU_SEED", "0x10"},
+      {"PTXMILL_EMU_THREADS", "-1"},
+      {"PTXMILL_EMU_THREADS", "1025"},
+      {"PTXMILL_EMU_THREADS", "all"},
       {"PTXMILL_EMU_SMS", "0"},
       {"PTXMILL_EMU_SMS", "many"},
       {"PTXMILL_EMU_SMS", "99999999999999999999"},
@@ -35,6 +38,7 @@ TEST_CASE("malformed settings fail cuInit") {
   const Environment sound({{"PTXMILL_EMU_CHECK", "warn"},
                            {"PTXMILL_EMU_SCHEDULE", "random"},
                            {"PTXMILL_EMU_SEED", "18446744073709551615"},
+                           {"PTXMILL_EMU_THREADS", "3"},
                            {"PTXMILL_EMU_CC", ""},
                            {"PTXMILL_EMU_DRIVER_VERSION", "12040"},
                            {"PTXMILL_EMU_INSTRUCTION_BUDGET", "1000"}});
