@@ -37,8 +37,8 @@ struct EntryInfo {
   std::size_t param_bytes = 0;
   std::size_t static_shared_bytes = 0;
   std::size_t local_bytes = 0;
-  int max_threads = 1024;                                ///< from .maxntid / .reqntid
-  std::array<std::uint32_t, 3> required_block{0, 0, 0};  ///< .reqntid; zeros where not given
+  int max_threads = 1024;                                  ///< from .maxntid / .reqntid
+  std::array<std::uint32_t, 3> required_block{0, 0, 0};    ///< .reqntid; zeros where not given
   std::array<std::uint32_t, 3> required_cluster{0, 0, 0};  ///< .reqnctapercluster; likewise
   int registers = 32;  ///< an estimate: the emulator has no register allocator
 };

@@ -17,8 +17,8 @@ void layer_norm(const KernelLibrary& library, const Stream& stream, const Tensor
 Tensor layer_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
                   const Tensor& gamma, const Tensor& beta, double eps = 1e-5);
 
-/// out = x / sqrt(mean of squares + eps) * gamma over the last dimension of x [..., d_model]. gamma:
-/// [d_model].
+/// out = x / sqrt(mean of squares + eps) * gamma over the last dimension of x [..., d_model].
+/// gamma: [d_model].
 void rms_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,
               const Tensor& gamma, const Tensor& out, double eps = 1e-5);
 Tensor rms_norm(const KernelLibrary& library, const Stream& stream, const Tensor& x,

@@ -178,9 +178,9 @@ void Body::copy_tiles() {
     k_.if_("copying_warp", warp_index == 0, [&] {
       k_.if_("copying_lane", k_.elect_sync(), [&] {
         cursor_.emplace(k_, "copy", ring_, Side::producer, Level::thread);
-        const auto [first, end] = own_k_tiles("copied_k");
+        const auto own = own_k_tiles("copied_k");
         each_tile("copied_tile", {}, [&](const Tile& tile) {
-          k_.for_range("copied_k", first, end, 1, [&](const U32& k_tile) {
+          k_.for_range("copied_k", own.first, own.second, 1, [&](const U32& k_tile) {
             k_.phase("copy a stage", [&] {
               copy_stage(k_tile, tile.row, tile.col);
               cursor_->advance();
@@ -243,9 +243,9 @@ void Body::multiply(Sums& sums, const U32& first_row, const std::function<void()
     for (auto& block : sums)
       for (Var<ptx::f32>& sum : block) sum = 0.f;
   Var<ptx::u32> last = k_.var<ptx::u32>("last_stage", 0, Level::warpgroup);
-  const auto [first, end] = own_k_tiles("k_tile");
-  k_.for_range("k_tile", first, end, 1, [&](const U32& k_tile) {
-    const Pred adds = k_.let("adds", k_tile > first.in());
+  const auto own = own_k_tiles("k_tile");
+  k_.for_range("k_tile", own.first, own.second, 1, [&](const U32& k_tile) {
+    const Pred adds = k_.let("adds", k_tile > own.first.in());
     k_.phase("multiply a stage", [&] { multiply_stage(sums, a, w, adds); });
     k_.phase("release the stage before", [&] {
       k_.wgmma_wait_group(1);

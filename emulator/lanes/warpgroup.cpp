@@ -166,9 +166,8 @@ template <class T>
 template <int half>
 [[gnu::always_inline]] inline void exact_sums(const Eight& first, const Eight& second,
                                               FourDoubles& to) {
-  constexpr int at = 4 * half;
   const auto four = [](const Eight& v) {
-    return __builtin_shufflevector(v, v, at, at + 1, at + 2, at + 3);
+    return __builtin_shufflevector(v, v, 4 * half, 4 * half + 1, 4 * half + 2, 4 * half + 3);
   };
   to = __builtin_convertvector(four(first), FourDoubles) +
        __builtin_convertvector(four(second), FourDoubles);

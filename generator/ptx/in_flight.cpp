@@ -17,7 +17,7 @@ void InFlight::State::wait(int count) {
 
 void InFlight::State::commit() { groups.push_back(std::exchange(open, {})); }
 
-void InFlight::note(Event event) {
+void InFlight::note(const Event& event) {
   for (std::vector<Event>& loop : loops_) loop.push_back(event);
 }
 

@@ -51,7 +51,7 @@ class InFlight {
     int groups = 0;
     Where where;
   };
-  void note(Event event);
+  void note(const Event& event);
 
   State state_;
   std::vector<std::vector<Event>> loops_;

@@ -74,10 +74,10 @@ std::vector<Form> RowPlan::forms(const Dim& cols, Dtype dtype) {
   }
   const std::vector<int> vectors = vector_widths(cols, dtype);
   std::vector<Form> all;
-  const auto add = [&](const std::string& kind, int vector, std::int64_t most, int variant) {
-    all.push_back({.name = kind + "vec" + std::to_string(vector),
-                   .when = {{.dim = &cols, .max = most, .multiple_of = vector}},
-                   .vector = vector,
+  const auto add = [&](const std::string& kind, int width, std::int64_t most, int variant) {
+    all.push_back({.name = kind + "vec" + std::to_string(width),
+                   .when = {{.dim = &cols, .max = most, .multiple_of = width}},
+                   .vector = width,
                    .variant = variant});
   };
   for (const int v : vectors) add("short_", v, short_row, by_warp);

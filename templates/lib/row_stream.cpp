@@ -32,8 +32,8 @@ int choose_split(const Dim& n, const Dim& k) {
 
 RowStream RowStream::chosen(RowStream wanted, const Dim& n, const Dim& k) {
   RowStream plan = wanted;
-  // Where each of four warps has a whole access of a row: the fastest, or within 1 %, for every such
-  // matrix that was measured.
+  // Where each of four warps has a whole access of a row: the fastest, or within 1 %, for every
+  // such matrix that was measured.
   const std::int64_t four_accesses = std::int64_t{4} * 32 * vector;
   if (k.is_static() && k.get() >= four_accesses) {
     plan.split = open(wanted.split, 4);
