@@ -39,7 +39,7 @@ class Gemm final : public Template {
       *this,
       "math",
       "how f32 is multiplied: f32, on the FMA units; tf32, on the tensor cores, which take 19 "
-      "bits of each operand; 3xtf32, there in three products, nearly as exact as f32",
+      "bits of each operand; 3xtf32, there in three products, which keep more bits",
       {"f32", "tf32", "3xtf32"},
       "f32",
       true};
@@ -234,7 +234,7 @@ std::vector<std::pair<std::string, std::string>> Gemm::division(const Form& form
             {"warpgroups", std::to_string(t.consumers) +
                                (t.alternates ? " in turns, each with a tile" : " on each tile")},
             {"CTAs in a cluster", std::to_string(t.ctas_in_cluster())},
-            stages(t.stages, 128 / spec::size_bytes(dtype))};
+            stages(t.stages, wgmma_stage_bytes / spec::size_bytes(dtype))};
   }
   if (mma()) {
     const MmaTile& t = mma_tile(form);

@@ -12,7 +12,7 @@ namespace {
 struct Parts {
   MmaStages stages;
   U32 first_row, first_col;
-  Ring ring;
+  OperandRing ring;
   ChunkCopy a, w;
   WarpBlock block;
   Var<ptx::u32> slot;  ///< of the ring, with the present stage
@@ -21,7 +21,7 @@ struct Parts {
 
 Parts parts_of(Emitter& k, const GemmProblem& problem, const MmaTile& tile, MmaMath math) {
   const auto [row, col] = first_of_tile(k, problem, tile.rows, tile.cols);
-  const Ring ring(k, "ring", tile.rows + tile.cols, tile.chunks * 4, tile.stages);
+  const OperandRing ring(k, "ring", tile.rows + tile.cols, tile.chunks * 4, tile.stages);
   const Dtype dtype = problem.a.dtype();
   const MmaStages stages(k, tile, dtype, problem.k);
   const ChunkCopy a(k, stages, {"a", problem.a, problem.m, row, tile.rows, 0}, ring);

@@ -19,8 +19,6 @@ using ptx::SharedTile;
 using Side = RingCursor::Side;
 
 constexpr int warpgroup = 128, warp = 32;
-/// Bytes of k in a stage: a row of the swizzled tile.
-constexpr int stage_bytes = 128;
 /// Bytes of k in one product.
 constexpr int step_bytes = 32;
 /// Rows of tiles that neighbouring CTAs compute together.
@@ -97,11 +95,11 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
     : k_(k),
       tile_(tile),
       problem_(problem),
-      depth_(stage_bytes / spec::size_bytes(problem.a.dtype())),
+      depth_(wgmma_stage_bytes / spec::size_bytes(problem.a.dtype())),
       thread_(k.let("thread", k.tid_x())),
       warpgroup_(k.let("warpgroup", k.shfl_sync_idx(thread_ / warpgroup, 0))),
-      rows_(k, rows_of().name() + "_ring", tile.rows(), stage_bytes, tile.stages),
-      cols_(k, cols_of().name() + "_ring", tile.cols, stage_bytes, tile.stages),
+      rows_(k, rows_of().name() + "_ring", tile.rows(), wgmma_stage_bytes, tile.stages),
+      cols_(k, cols_of().name() + "_ring", tile.cols, wgmma_stage_bytes, tile.stages),
       ring_(k, tile.stages,
             tile.cluster * (tile.alternates ? 1 : tile.consumers) * warpgroup / warp),
       walk_(k, k.dim(tile.swaps ? problem.n : problem.m), k.dim(tile.swaps ? problem.m : problem.n),
@@ -162,13 +160,13 @@ void Body::copy_stage(const U32& k_tile, const U32& row, const U32& col) {
   const U32 stage = cursor_->stage();
   const ptx::Mbarrier full = ring_.full(stage);
   k_.wait("stage_free", ring_.free(stage), cursor_->parity());
-  k_.mbarrier_arrive_expect_tx(full, (tile_.rows() + tile_.cols) * stage_bytes);
+  k_.mbarrier_arrive_expect_tx(full, (tile_.rows() + tile_.cols) * wgmma_stage_bytes);
   const U32 at = k_tile * depth_;
   k_.tma_load(rows_.tile(stage), k_.map(rows_of()), {at, row}, full);
   if (tile_.cluster == 1) return k_.tma_load(cols_.tile(stage), k_.map(cols_of()), {at, col}, full);
   const int share = tile_.cols / tile_.cluster;
   const U32 first = *cluster_rank_ * share;
-  const auto to = cols_.tile(stage) + first * stage_bytes;
+  const auto to = cols_.tile(stage) + first * wgmma_stage_bytes;
   k_.tma_multicast(to, k_.map(cols_of()), {at, col + first}, full, (1 << tile_.cluster) - 1);
 }
 
@@ -217,7 +215,7 @@ void Body::multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>&
   for (const ptx::Descriptors& block : a) a_tiles.push_back(block.tile(stage));
   const U32 w_tile = w.tile(stage);
   k_.wgmma_fence();
-  for (int step : unroll(stage_bytes / step_bytes)) {
+  for (int step : unroll(wgmma_stage_bytes / step_bytes)) {
     const U64 w_step = w.step(w_tile, step);
     for (std::size_t block = 0; block < a.size(); ++block) {
       const U64 a_step = a[block].step(a_tiles[block], step);
@@ -370,38 +368,6 @@ void Body::emit() {
 }
 
 }  // namespace
-
-Launch wgmma_launch(const WgmmaTile& tile, const WgmmaProblem& problem) {
-  const Dim& rows = tile.swaps ? problem.n : problem.m;
-  const Dim& cols = tile.swaps ? problem.m : problem.n;
-  const Expr clusters =
-      ceil_div(rows, std::int64_t{tile.rows()} * tile.cluster) * ceil_div(cols, tile.cols);
-  const Expr resident = Expr::dim("sm_count") * tile.ctas_per_sm / tile.cluster;
-  // CTAs that share a tile's k have one tile.
-  const Expr ctas = tile.split > 1 ? clusters * tile.split : min(clusters, resident) * tile.cluster;
-  return {.grid = {ctas, 1, 1},
-          .block = {tile.threads(), 1, 1},
-          .min_ctas_per_sm = tile.ctas_per_sm,
-          .cluster = tile.ctas_in_cluster(),
-          .overlaps = true};
-}
-
-std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const WgmmaProblem& problem,
-                                               const Tensor& tensor) {
-  const int bytes = spec::size_bytes(tensor.dtype());
-  const int across = stage_bytes / bytes;
-  const Expr k_bytes = problem.k * Expr(bytes), n_bytes = problem.n * Expr(bytes);
-  const int cols = tile.cols / tile.cluster;
-  if (&tensor == &problem.a)
-    return TensorMapShape{
-        {problem.k, problem.m}, {k_bytes}, {across, tile.swaps ? cols : tile.rows()}};
-  if (&tensor == &problem.w)
-    return TensorMapShape{
-        {problem.k, problem.n}, {k_bytes}, {across, tile.swaps ? tile.rows() : cols}};
-  if (&tensor == &problem.out && !tile.swaps)
-    return TensorMapShape{{problem.n, problem.m}, {n_bytes}, {across, ptx::wgmma_m}};
-  return {};
-}
 
 void emit_wgmma_gemm(Emitter& k, const WgmmaProblem& problem, const WgmmaTile& tile) {
   Body(k, tile, problem).emit();

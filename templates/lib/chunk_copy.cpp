@@ -16,6 +16,13 @@ U32 ring_row(const MmaStages& stages, const ChunkSource& source) {
   return source.first_in_ring == 0 ? row : row + source.first_in_ring;
 }
 
+/// Where that row's first chunk of the thread goes.
+auto place_of(const MmaStages& stages, const ChunkSource& source, const OperandRing& ring) {
+  const U32 row = ring_row(stages, source);
+  const U32 chunk = stages.tid % stages.tile.chunks;
+  return ring.place(row, chunk, stages.tile.chunks);
+}
+
 /// The thread's first chunk in the first row of the operand that it copies.
 ElementPtr line_of(Emitter& k, const MmaStages& stages, const ChunkSource& source,
                    const U32& depth) {
@@ -37,14 +44,13 @@ MmaStages::MmaStages(Emitter& k, const MmaTile& t, Dtype dtype, const Extent& d)
       tid(k.let("tid", k.tid_x())) {}
 
 ChunkCopy::ChunkCopy(Emitter& k, const MmaStages& stages, const ChunkSource& source,
-                     const Ring& ring)
+                     const OperandRing& ring)
     : stages_(stages),
       source_(source),
       apart_(stages.tile.threads() / stages.tile.chunks),
       depth_(
           k.let(source.name + "_depth", stages.tid % stages.tile.chunks * stages.chunk_elements)),
-      to_(ring.place(ring_row(stages, source), stages.tid % stages.tile.chunks, stages.tile.chunks)
-              .named(k, source.name + "_to")),
+      to_(place_of(stages, source, ring).named(k, source.name + "_to")),
       line_(line_of(k, stages, source, depth_)) {
   const Extent& extent = source.extent;
   if (extent.is_static() && extent.get() % source.rows == 0) return;

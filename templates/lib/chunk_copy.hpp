@@ -36,7 +36,8 @@ struct ChunkSource {
 /// row.
 class ChunkCopy {
  public:
-  ChunkCopy(Emitter& k, const MmaStages& stages, const ChunkSource& source, const Ring& ring);
+  ChunkCopy(Emitter& k, const MmaStages& stages, const ChunkSource& source,
+            const OperandRing& ring);
 
   /// Copies that a thread makes for a stage.
   int count() const { return source_.rows / apart_; }

@@ -28,7 +28,7 @@ Split split(Emitter& k, const std::vector<B32>& fragment) {
 }  // namespace
 
 WarpBlock::WarpBlock(Emitter& k, const MmaTile& tile, MmaMath math, Dtype dtype, const U32& tid,
-                     const Ring& ring)
+                     const OperandRing& ring)
     : tile_(tile),
       math_(math),
       dtype_(dtype),

@@ -15,7 +15,7 @@ namespace ptxmill::kernels {
 enum class MmaMath : std::uint8_t {
   half,    ///< f16 or bf16, which the operands are
   tf32,    ///< f32 operands, of which the hardware takes 19 bits
-  tf32_x3  ///< f32 operands, each as a sum of two tf32: three products, nearly as exact as f32
+  tf32_x3  ///< f32 operands, each as a sum of two tf32: three products, which keep more bits
 };
 
 /// One CTA's share of the product, and how its warps divide it.
@@ -41,13 +41,13 @@ struct MmaTile {
 
 /// The stages' place in shared memory: A's rows, and below them those of W. Elements are words of
 /// 32 bits, which hold one element of the operands or two.
-using Ring = ptx::SharedTile<ptx::b32>;
+using OperandRing = ptx::SharedTile<ptx::b32>;
 
 /// A warp's block of the result, and its operands for the present step and the next.
 class WarpBlock {
  public:
   WarpBlock(Emitter& k, const MmaTile& tile, MmaMath math, Dtype dtype, const U32& tid,
-            const Ring& ring);
+            const OperandRing& ring);
 
   /// Reads the operands of a step of the stage in the ring's slot into `set`, 0 or 1.
   void read(Emitter& k, int set, int step, const In<ptx::u32>& slot);

@@ -5,6 +5,9 @@
 
 namespace ptxmill::kernels {
 
+/// Bytes of k in a stage: a row of the swizzled tiles.
+inline constexpr int wgmma_stage_bytes = 128;
+
 /// How a CTA computes its tiles of the result.
 struct WgmmaTile {
   const char* name;  ///< in specs: "128x128"
