@@ -19,7 +19,8 @@ TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, i
     : k_(k),
       tensors_(tensors),
       cols_(cols),
-      staged_(k, "staged", warpgroup_rows, 32, warpgroups * places) {}
+      staged_(k, "staged", warpgroup_rows, store_panel_bytes(cols, tensors.out.dtype()) / 4,
+              warpgroups * places) {}
 
 void TileStore::begin(const U32& warpgroup) {
   barrier_ = k_.let("store_barrier", warpgroup + first_barrier);

@@ -64,15 +64,18 @@ const Engine by_warps{"sm_80",
                       {{"64x64", 64, 64, 8}, {"128x128", 128, 128, 8}, {"128x256", 128, 256, 4}}};
 const Engine by_warpgroups{"sm_90a",
                            {of_f16, of_bf16, of_tf32},
-                           {{"64x128", 64, 128, 8},
+                           {{"64x96", 64, 96, 8},
+                            {"64x128", 64, 128, 8},
                             {"64x192", 64, 192, 8},
                             {"128x128", 128, 128, 8},
                             {"128x256", 128, 256, 8},
+                            {"128x192", 128, 192, 8},
                             {"w128x16", 16, 128, 8},
                             {"w128x64", 64, 128, 8},
-                            {"w128x16k2", 16, 128, 8},
-                            {"w128x64k4", 64, 128, 8},
-                            {"w128x16k8", 16, 128, 8}}};
+                            {"w64x16", 16, 64, 8},
+                            {"w64x32k2", 32, 64, 8},
+                            {"w64x64k4", 64, 64, 8},
+                            {"w64x16k8", 16, 64, 8}}};
 
 std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
                   const std::string& tile = "auto", const std::string& name = "p") {
