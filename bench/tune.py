@@ -3,7 +3,7 @@
 
 For each weight matrix and a ladder of m, every tile is timed as the benchmarks time (bench/timing.py). Up to m = 64 the
 weights come from memory, as a decoder finds them. Which tile goes with which m is then chosen so that the sum of
-time / best time over the ladder is least, where a change of tile costs 1/8 and a tile more, which is a kernel more, 1/4.
+time / best time over the ladder is least, where each change of tile and each tile, which is a kernel more, costs 1/16.
 """
 
 import argparse
@@ -23,12 +23,13 @@ from timing import side_by_side
 KINDS = {
     "bf16": (torch.bfloat16, {"dtype": ["f16", "bf16"]}),
     "tf32": (torch.float32, {"dtype": "f32", "math": "tf32"}),
+    "3xtf32": (torch.float32, {"dtype": "f32", "math": "3xtf32"}),
 }
 LADDER = [8, 16, 32, 64, 128, 256, 512, 1024, 1500, 2048, 3000, 4096, 6000, 8192, 12000]
 COLD_ROWS = 64
 MOST_WORK = 8192**3
-CHANGE, ONE_MORE = 1 / 8, 1 / 4
-MOST_TILES = 4
+CHANGE, ONE_MORE = 1 / 16, 1 / 16
+MOST_TILES = 5
 
 
 def products():
@@ -83,8 +84,9 @@ def assign(figures, allowed):
     return cost + ONE_MORE * len(allowed), path
 
 
-def steps(figures, tiles):
+def steps(figures):
     """The generator's list: each tile with the m from which it is used, the largest first."""
+    tiles = sorted({tile for us in figures.values() for tile in us})
     sets = itertools.chain.from_iterable(itertools.combinations(tiles, count) for count in range(1, MOST_TILES + 1))
     _, path = min((assign(figures, allowed) for allowed in sets), key=lambda p: p[0])
     ladder = sorted(figures)
@@ -108,27 +110,47 @@ def as_text(target, about, choices):
     return "\n".join(lines + ["  ]", "}"]) + "\n"
 
 
+def measure_all(spec, args):
+    """The fields of each product, and its figures."""
+    bench = Bench([args.generated], args.rounds, False)
+    library = bench.library(spec["library"])
+    measured = []
+    with torch.no_grad():
+        for kind, (n, k) in itertools.product(args.kinds, products()):
+            if not tiles_of(spec, kind):
+                continue
+            figures = measure(bench, library, tiles_of(spec, kind), kind, n, k)
+            print(kind, n, k, steps(figures), flush=True)
+            measured.append((KINDS[kind][1] | {"n": n, "k": k}, figures))
+    return measured
+
+
+def again(spec, old):
+    """What an earlier run measured, of the tiles that the spec still has."""
+    tiles = {kernel["tile"] for kernel in spec["kernels"]}
+    measured = [(choice["when"], {int(m): {t: us for t, us in row.items() if t in tiles}
+                                  for m, row in choice["measured"].items()}) for choice in old["choices"]]
+    return old["measured"], measured
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--generated", type=pathlib.Path, default=pathlib.Path("build/bench"))
-    parser.add_argument("--spec", type=pathlib.Path, default=pathlib.Path("bench/specs/tune-gemm.json"))
+    parser.add_argument("--spec", type=pathlib.Path, default=pathlib.Path("bench/specs/tune-gemm.json"),
+                        help="the tiles of a target, each a kernel for any n and k")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--again", type=pathlib.Path, help="choose anew among the figures of this file, measuring nothing")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("specs/tuning"))
     args = parser.parse_args()
     spec = json.loads(args.spec.read_text())
     (target,) = spec["targets"]
-    bench = Bench([args.generated], args.rounds, False)
-    library = bench.library(spec["library"])
-    choices = []
-    with torch.no_grad():
-        for kind, (n, k) in itertools.product(args.kinds, products()):
-            figures = measure(bench, library, tiles_of(spec, kind), kind, n, k)
-            choice = {"when": KINDS[kind][1] | {"n": n, "k": k}, "set": {"tiles": steps(figures, tiles_of(spec, kind))},
-                      "measured": figures}
-            print(kind, n, k, choice["set"]["tiles"], flush=True)
-            choices.append(choice)
-    about = {key: value for key, value in machine().items() if key != "tf32"} | {"unit": "us, by m and tile"}
+    if args.again:
+        about, measured = again(spec, json.loads(args.again.read_text()))
+    else:
+        about = {key: value for key, value in machine().items() if key != "tf32"} | {"unit": "us, by m and tile"}
+        measured = measure_all(spec, args)
+    choices = [{"when": when, "set": {"tiles": steps(figures)}, "measured": figures} for when, figures in measured]
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / f"{target}.json").write_text(as_text(target, about, choices))
 

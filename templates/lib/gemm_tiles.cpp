@@ -182,15 +182,11 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
     few_rows_tile("w64x16", 16, 1),
     few_rows_tile("w64x16k2", 16, 2),
     few_rows_tile("w64x16k4", 16, 4),
-    few_rows_tile("w64x16k8", 16, 8),
     few_rows_tile("w64x32", 32, 1),
     few_rows_tile("w64x32k2", 32, 2),
     few_rows_tile("w64x32k4", 32, 4),
-    few_rows_tile("w64x32k8", 32, 8),
-    few_rows_tile("w64x64", 64, 1),
     few_rows_tile("w64x64k2", 64, 2),
     few_rows_tile("w64x64k4", 64, 4),
-    few_rows_tile("w64x64k8", 64, 8),
 };
 
 /// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.
@@ -248,16 +244,15 @@ std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& 
   return choose_tiles(costs, m, n.get(), k.get());
 }
 
-/// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 128
-/// features leave most multiprocessors without one and k is long.
+/// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 64
+/// features leave most multiprocessors without one and k is long (specs/tuning has the figures).
 std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
-  const auto at = [](int cols, int split, std::int64_t least_m) {
-    const std::string parts = split > 1 ? "k" + std::to_string(split) : "";
-    const std::string name = "w64x" + std::to_string(cols) + parts;
-    return TileChoice{wgmma_tile_number(name), least_m};
-  };
-  const int split = n.get() <= 32 * 128 && k.get() >= 4096 ? 8 : 1;
-  return {at(64, split, 17), at(16, split, 0)};
+  const int split = n.get() <= 2048 && k.get() >= 1024   ? 4
+                    : n.get() <= 8192 && k.get() >= 2048 ? 2
+                                                         : 1;
+  if (split == 1) return {{wgmma_tile_number("w128x64"), 17}, {wgmma_tile_number("w64x16")}};
+  const std::string parts = "k" + std::to_string(split);
+  return {{wgmma_tile_number("w64x64" + parts), 17}, {wgmma_tile_number("w64x16" + parts)}};
 }
 
 std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
