@@ -14,6 +14,7 @@ import torch
 
 import ptxmill
 from suites import attention, encoder, few_rows, fused, gemm, gemm16, gemv, memory
+from timing import side_by_side
 
 SUITES = {suite.NAME: suite for suite in (memory, gemm, gemm16, fused, few_rows, gemv, attention, encoder)}
 
@@ -26,6 +27,7 @@ class Bench:
         self.torch_stream = torch.cuda.Stream()
         self.stream = self.device.stream(self.torch_stream)
         self.generated, self.rounds, self.compiled = generated, rounds, compiled
+        self.read_rate = None
         self._libraries = {}
         self._random = torch.Generator(device="cuda").manual_seed(1)
 
@@ -42,6 +44,10 @@ class Bench:
 
     def normal(self, *shape, scale=1.0):
         return torch.randn(*shape, generator=self._random, device="cuda").mul_(scale)
+
+    def over_reading(self, n_bytes, us):
+        """Microseconds beyond those in which so many bytes are read at the ceiling of this run."""
+        return round(us - 1e-6 * n_bytes / self.read_rate, 2)
 
     @staticmethod
     def error(result, exact):
@@ -65,6 +71,15 @@ def machine():
             "torch": torch.__version__.split("+")[0], "tf32": False}
 
 
+def ceilings(rounds):
+    """TB/s of PyTorch's fastest pass over 4 GiB that only reads, and of its copy of 2 GiB, read and written."""
+    x = torch.empty(1 << 30, device="cuda").normal_()
+    half, other = x[: 1 << 29], torch.empty(1 << 29, device="cuda")
+    us = side_by_side({"sum": lambda: torch.sum(x), "amax": lambda: torch.amax(x), "copy": lambda: other.copy_(half)}, rounds)
+    rate = 4e-6 * x.numel()
+    return {"read TB/s": round(rate / min(us["sum"], us["amax"]), 3), "copy TB/s": round(rate / us["copy"], 3)}
+
+
 def table(rows):
     """A Markdown table of rows that may lack some of the columns."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
@@ -86,7 +101,8 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
     bench = Bench(args.generated, args.rounds, not args.no_compile)
-    about = machine()
+    about = machine() | ceilings(args.rounds)
+    bench.read_rate = about["read TB/s"]
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     with torch.no_grad():
         for name in args.suites or SUITES:

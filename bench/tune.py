@@ -42,9 +42,11 @@ def tiles_of(spec, kind):
     return [k["tile"] for k in spec["kernels"] if k["name"].startswith(prefix)]
 
 
-def is_sensible(tile, m):
-    """Tiles that swap the operands are for few rows, the others not for the fewest."""
-    return m <= 256 if tile.startswith("w") else m >= 16
+def is_sensible(tile, tiles, m):
+    """Tiles that swap the operands are for few rows, and where there are such, the others not for the fewest."""
+    if tile.startswith("w"):
+        return m <= 256
+    return m >= 16 or not any(other.startswith("w") for other in tiles)
 
 
 def measure(bench, library, tiles, kind, n, k):
@@ -61,7 +63,7 @@ def measure(bench, library, tiles, kind, n, k):
         out = torch.empty(m, n, dtype=dtype, device="cuda")
         weights = copies if m <= COLD_ROWS else [first]
         sides = {tile: (in_turns([kernel.bind(bench.stream, a, w, out, m=m, n=n, k=k) for w in weights]), bench.torch_stream)
-                 for tile, kernel in kernels.items() if is_sensible(tile, m)}
+                 for tile, kernel in kernels.items() if is_sensible(tile, tiles, m)}
         figures[m] = {tile: round(us, 2) for tile, us in side_by_side(sides, bench.rounds, 600.0, max(60, len(weights))).items()}
     bench.device.forget()
     torch.cuda.empty_cache()

@@ -36,6 +36,7 @@ def measure(bench):
             row = bench.row({"m": m, "n": n, "k": k}, times, {s: bench.error(o, exact) for s, o in outs.items()},
                             "torch", "ptxmill")
             row["TB/s"] = round(w_bytes / times["ptxmill"] * 1e-6, 2)
+            row["us over reading"] = bench.over_reading(w_bytes, times["ptxmill"])
             rows.append(row)
         bench.device.forget()
         del copies

@@ -93,6 +93,7 @@ enum class JitOption : int {
   info_log_buffer_size_bytes = 4,
   error_log_buffer = 5,
   error_log_buffer_size_bytes = 6,
+  log_verbose = 12,
 };
 
 /// CUstreamCaptureMode

@@ -9,6 +9,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace {
 
@@ -48,12 +49,10 @@ double units_apart(const char* a, const char* b) {
 struct Sum {
   std::size_t copies = 0, equal = 0, words = 0, differing = 0;
   double units = 0;
-  bool approximate = false;
 };
 
 void add(Sum& sum, const Copy& a, const Copy& b) {
   ++sum.copies;
-  sum.approximate = a.approximate;
   sum.words += a.bytes.size() / 4;
   if (a.bytes == b.bytes) {
     ++sum.equal;
@@ -74,7 +73,8 @@ int main(int count, char** words) {
     return 2;
   }
   std::ifstream first(words[1], std::ios::binary), second(words[2], std::ios::binary);
-  std::map<std::string, Sum> sums;
+  // Kernels of one name may be of several libraries.
+  std::map<std::pair<std::string, bool>, Sum> sums;
   std::size_t copies = 0, bad = 0;
   Copy a, b;
   for (; read(first, a); ++copies) {
@@ -84,15 +84,16 @@ int main(int count, char** words) {
       bad = 1;
       break;
     }
-    if (!a.kernels.empty()) add(sums[a.kernels], a, b);
+    if (!a.kernels.empty()) add(sums[{a.kernels, a.approximate}], a, b);
   }
   std::printf(
       "| kernels | copies | equal | words | differing words | ulp | "
       "|\n|---|---|---|---|---|---|---|\n");
-  for (const auto& [name, s] : sums) {
-    if (!s.approximate && s.equal != s.copies) ++bad;
+  for (const auto& [key, s] : sums) {
+    const auto& [name, approximate] = key;
+    if (!approximate && s.equal != s.copies) ++bad;
     std::printf("| %s | %zu | %zu | %zu | %zu | %.4g | %s |\n", name.c_str(), s.copies, s.equal,
-                s.words, s.differing, s.units, s.approximate ? "approximate" : "exact");
+                s.words, s.differing, s.units, approximate ? "approximate" : "exact");
   }
   std::printf("%zu copies, %zu kernels differ that should not\n", copies, bad);
   return copies != 0 && bad == 0 ? 0 : 1;

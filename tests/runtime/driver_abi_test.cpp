@@ -130,6 +130,7 @@ PTXMILL_SAME(cu::JitOption::info_log_buffer, CU_JIT_INFO_LOG_BUFFER);
 PTXMILL_SAME(cu::JitOption::info_log_buffer_size_bytes, CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES);
 PTXMILL_SAME(cu::JitOption::error_log_buffer, CU_JIT_ERROR_LOG_BUFFER);
 PTXMILL_SAME(cu::JitOption::error_log_buffer_size_bytes, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
+PTXMILL_SAME(cu::JitOption::log_verbose, CU_JIT_LOG_VERBOSE);
 PTXMILL_SAME(cu::CaptureMode::global, CU_STREAM_CAPTURE_MODE_GLOBAL);
 PTXMILL_SAME(cu::CaptureMode::thread_local_, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
 PTXMILL_SAME(cu::CaptureMode::relaxed, CU_STREAM_CAPTURE_MODE_RELAXED);
