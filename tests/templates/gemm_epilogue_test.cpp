@@ -4,10 +4,15 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "runtime/error.hpp"
+#include "runtime/ops.hpp"
 #include "tests/templates/product.hpp"
 
 namespace ptxmill::test {
@@ -228,6 +233,31 @@ TEST_CASE_FIXTURE(EpilogueFixture, "gemv, silu_multiply in every way to stream r
       check(library.kernel("p"), {random, 1, 80, 2064, options});
       if (dims == dynamic_dims) check(library.kernel("p"), {random, 1, 16, 8, options});
     }
+}
+
+TEST_CASE_FIXTURE(EpilogueFixture, "the ops take silu_multiply, and pass over heads") {
+  const ProductOptions gated{.activation = "silu_multiply"}, heads{.head_dim = 16};
+  const GeneratedLibrary with_heads(device(), product_entry("gemm", dynamic_dims, heads));
+  const GeneratedLibrary library(device(),
+                                 product_entry("gemm", dynamic_dims, gated, "", "matrix") + ",\n" +
+                                     product_entry("gemv", dynamic_dims, gated, "", "row"));
+  const rt::GemmOptions options{.activation = gated.activation};
+  const Product rows(random, 6, 32, 8, gated), row(random, 1, 32, 8, gated);
+  const auto tensor = [&](const std::vector<float>& values, const rt::Shape& shape) {
+    return rt::Tensor::from_host(stream, values, shape);
+  };
+  const rt::Tensor a = tensor(rows.a, {2, 3, 8}), w = tensor(rows.w, {32, 8});
+  CHECK_THROWS_WITH_AS(rt::gemm(with_heads.library(), stream, a, w),
+                       doctest::Contains("out_layout is heads"), rt::Error);
+  const rt::Tensor matrix = rt::gemm(library.library(), stream, a, w, options);
+  REQUIRE(matrix.shape() == rt::Shape{2, 3, 16});
+  auto expected = rows.expected();
+  CHECK(compare(matrix.to_host<float>(stream), expected.value, expected.bound));
+  const rt::Tensor vector =
+      rt::gemv(library.library(), stream, tensor(row.a, {8}), tensor(row.w, {32, 8}), options);
+  REQUIRE(vector.shape() == rt::Shape{16});
+  expected = row.expected();
+  CHECK(compare(vector.to_host<float>(stream), expected.value, expected.bound));
 }
 
 TEST_CASE("epilogues that change the result's shape, refused") {
