@@ -77,12 +77,13 @@ class ProductArguments {
   std::size_t count_ = 0;
 };
 
-std::array<RequestedOption, 6> product_options(const GemmOptions& options) {
+std::array<RequestedOption, 7> product_options(const GemmOptions& options) {
   return {{{"activation", options.activation},
            {"alpha", options.alpha},
            {"bias", options.bias.valid()},
            {"layout", options.layout},
            {"math", "f32", true},
+           {"out_layout", "rows", true},
            {"residual", options.residual.valid()}}};
 }
 
@@ -97,6 +98,11 @@ std::int64_t product_width(const char* op, const Tensor& w, std::int64_t k,
   require_shape(op, "w", w, in_out ? Shape{k, n} : Shape{n, k});
   if (options.bias.valid()) require_shape(op, "bias", options.bias, {n});
   return n;
+}
+
+/// The columns of a product's result, where the weights have n.
+std::int64_t result_width(std::int64_t n, const GemmOptions& options) {
+  return options.activation == "silu_multiply" ? n / 2 : n;
 }
 
 struct AttentionDims {
@@ -267,7 +273,7 @@ void gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a, c
   require_rank(op, "a", a, 1);
   const std::int64_t k = a.shape()[-1], m = rows_of(a);
   const std::int64_t n = product_width(op, w, k, options);
-  require_shape(op, "out", out, with_last(a, 1, {n}));
+  require_shape(op, "out", out, with_last(a, 1, {result_width(n, options)}));
   if (options.residual.valid()) require_shape(op, "residual", options.residual, out.shape());
   run(library, stream, op,
       {{"dtype", a.dtype()}, {"weight_dtype", w.dtype()}, {"out_dtype", out.dtype()}},
@@ -279,7 +285,7 @@ Tensor gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a,
             const GemmOptions& options) {
   require_rank("gemm", "a", a, 1);
   const std::int64_t n = product_width("gemm", w, a.shape()[-1], options);
-  Tensor out = Tensor::empty(stream, a.dtype(), with_last(a, 1, {n}));
+  Tensor out = Tensor::empty(stream, a.dtype(), with_last(a, 1, {result_width(n, options)}));
   gemm(library, stream, a, w, out, options);
   return out;
 }
@@ -291,7 +297,7 @@ void gemv(const KernelLibrary& library, const Stream& stream, const Tensor& x, c
   const std::int64_t k = x.elements();
   const std::int64_t n = product_width(op, w, k, options);
   if (x.shape()[-1] != k) refuse(op, concat("'x' is ", x.text(), ", and must be one row"));
-  require_shape(op, "out", out, with_last(x, 1, {n}));
+  require_shape(op, "out", out, with_last(x, 1, {result_width(n, options)}));
   if (options.residual.valid()) require_shape(op, "residual", options.residual, out.shape());
   run(library, stream, op,
       {{"dtype", x.dtype()}, {"weight_dtype", w.dtype()}, {"out_dtype", out.dtype()}},
@@ -303,7 +309,7 @@ Tensor gemv(const KernelLibrary& library, const Stream& stream, const Tensor& x,
             const GemmOptions& options) {
   require_rank("gemv", "x", x, 1);
   const std::int64_t n = product_width("gemv", w, x.elements(), options);
-  Tensor out = Tensor::empty(stream, x.dtype(), with_last(x, 1, {n}));
+  Tensor out = Tensor::empty(stream, x.dtype(), with_last(x, 1, {result_width(n, options)}));
   gemv(library, stream, x, w, out, options);
   return out;
 }

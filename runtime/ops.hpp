@@ -48,15 +48,17 @@ Tensor merge_heads(const KernelLibrary& library, const Stream& stream, const Ten
 
 /// What a matrix product does besides multiplying. Tensors that are not valid are left out.
 struct GemmOptions {
-  std::string_view layout = "out_in";    ///< weights [n, k]; `in_out`: [k, n]
-  std::string_view activation = "none";  ///< relu, gelu (erf), gelu_tanh, silu
+  std::string_view layout = "out_in";  ///< weights [n, k]; `in_out`: [k, n]
+  /// relu, gelu (erf), gelu_tanh, silu; silu_multiply: features 16 j to 16 j + 7 are gates of the
+  /// eight that follow, and out is silu(gate) * x of n / 2 features.
+  std::string_view activation = "none";
   double alpha = 1;
   Tensor bias;      ///< [n]
   Tensor residual;  ///< as out
 };
 
 /// out = activation(alpha * a w^T + bias) + residual. a [..., k] with m rows in all, w [n, k],
-/// out [..., n], which may have another element type than a.
+/// out [..., n] (n / 2 with silu_multiply), which may have another element type than a.
 void gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a, const Tensor& w,
           const Tensor& out, const GemmOptions& options = {});
 Tensor gemm(const KernelLibrary& library, const Stream& stream, const Tensor& a, const Tensor& w,

@@ -1,8 +1,9 @@
-// gemm: out = activation(alpha A W^T + bias) + residual, on the FMA units (gemm_simt.hpp) or the
-// tensor cores (gemm_mma.hpp, and on Hopper gemm_wgmma.hpp). lib/gemm_tiles.hpp chooses the tile. A
-// row's result depends on m only through the choice of the tile (the forms' `when`), and not on the
-// other rows.
+// gemm: out = activation(alpha A W^T + bias) + residual (lib/epilogue.hpp), on the FMA units
+// (gemm_simt.hpp) or the tensor cores (gemm_mma.hpp, and on Hopper gemm_wgmma.hpp).
+// lib/gemm_tiles.hpp chooses the tile. A row's result depends on m only through the choice of the
+// tile (the forms' `when`), and not on the other rows.
 #include <algorithm>
+#include <numeric>
 
 #include "templates/gemm_mma.hpp"
 #include "templates/gemm_simt.hpp"
@@ -61,7 +62,7 @@ class Gemm final : public Template {
                 "how w is stored: out_in is [n, k], in_out is [k, n]",
                 {"out_in", "in_out"},
                 "out_in"};
-  EpilogueFields epilogue{*this};
+  MatrixEpilogueFields epilogue{*this};
   WeightsField weights{*this};
   Choice tile_size{*this, "tile",
                    "rows and columns of out that a CTA computes; auto chooses by n, k and m",
@@ -88,12 +89,10 @@ class Gemm final : public Template {
                   Direction::in,
                   out_dtype,
                   "added last",
-                  [this] {
-                    return Shape{dim_m, dim_n};
-                  },
+                  [this] { return out_shape(epilogue, dim_m, dim_n); },
                   [this] { return epilogue.residual.get(); }};
   Tensor out{*this, "out", Direction::out, out_dtype, "the result; may be residual", [this] {
-               return Shape{dim_m, dim_n};
+               return out_shape(epilogue, dim_m, dim_n);
              }};
 
   std::vector<Form> forms() const override;
@@ -177,6 +176,7 @@ void Gemm::check_tile(const spec::Field& field, const std::string& name) const {
 void Gemm::check() const {
   if (!tile_size.is("auto")) check_tile(tile_size, tile_size.get());
   for (const ChoiceSteps::Step& step : tile_steps.get()) check_tile(tile_steps, step.word);
+  epilogue.check(*this, dim_n);
   if (!mma()) {
     if (out_dtype != Dtype::f32) refuse(out_dtype, "the FMA units' gemm has f32 results only");
     return;
@@ -188,10 +188,20 @@ void Gemm::check() const {
       refuse(*dim, std::to_string(dim->get()) + " is no multiple of " +
                        std::to_string(tensor_multiple) + ", which the tensor cores' gemm needs");
   if (!is_out_in()) refuse(layout, "the tensor cores' gemm takes out_in only");
+  // Warpgroups store boxes of a head, of at least 32 bytes a row.
+  const int of_box = by_warpgroups() ? 32 / spec::size_bytes(out_dtype) : 0;
+  const int multiple = std::max(tensor_multiple, of_box);
+  if (epilogue.has_heads() && epilogue.head_dim % multiple != 0)
+    refuse(epilogue.head_dim, std::to_string(epilogue.head_dim) + " is no multiple of " +
+                                  std::to_string(multiple) +
+                                  ", which the tensor cores' gemm needs" +
+                                  (target() ? " on " + target()->name() : ""));
 }
 
 std::int64_t Gemm::multiple_of(const Dim& dim) const {
-  return mma() && &dim != &dim_m ? tensor_multiple : Template::multiple_of(dim);
+  std::int64_t multiple = Template::multiple_of(dim);
+  if (mma() && &dim != &dim_m) multiple = tensor_multiple;
+  return &dim == &dim_n ? std::lcm(multiple, epilogue.n_multiple()) : multiple;
 }
 
 /// The tiles that the spec, or a measurement, names; for a static m the one that counts there.
@@ -217,9 +227,11 @@ std::vector<TileChoice> Gemm::choices() const {
 /// On the FMA units, with a dynamic n, the last tile has a form for multiples of 4 and one for the
 /// rest.
 std::vector<Form> Gemm::forms_of(const TileChoice& choice, bool is_last) const {
-  const bool any_n = !mma() && !dim_n.is_static();
+  const std::int64_t known = dim_n.is_static() ? dim_n.get() : multiple_of(dim_n);
+  const bool has_vectors = (epilogue.has_heads() ? epilogue.head_dim : known) % 4 == 0;
+  const bool any_n = !has_vectors && !dim_n.is_static() && !epilogue.has_heads();
   Form form{.name = std::string("t") + tile_name(choice.tile),
-            .vector = mma() || any_n || dim_n.get() % 4 == 0 ? 4 : 1,
+            .vector = has_vectors || any_n ? 4 : 1,
             .variant = choice.tile};
   if (choice.least_n > 0) form.when.push_back({.dim = &dim_n, .min = choice.least_n});
   if (choice.least_m > 0) form.when.push_back({.dim = &dim_m, .min = choice.least_m});

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "templates/emitter.hpp"
-#include "templates/lib/epilogue.hpp"
+#include "templates/lib/out_place.hpp"
 #include "templates/lib/wgmma_tile.hpp"
 
 namespace ptxmill::kernels {
@@ -13,7 +13,7 @@ namespace ptxmill::kernels {
 struct WgmmaProblem {
   const Dim &m, &n, &k;
   const Tensor &a, &w, &bias, &residual, &out;
-  const EpilogueFields& epilogue;
+  const MatrixEpilogueFields& epilogue;
   bool weights_are_resident;  ///< as WeightsField says
 };
 

@@ -23,7 +23,7 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
                                                const Tensor& tensor) {
   const int bytes = spec::size_bytes(tensor.dtype());
   const int across = wgmma_stage_bytes / bytes;
-  const Expr k_bytes = problem.k * Expr(bytes), n_bytes = problem.n * Expr(bytes);
+  const Expr k_bytes = problem.k * Expr(bytes);
   const int cols = tile.cols / tile.cluster;
   if (&tensor == &problem.a)
     return TensorMapShape{
@@ -31,10 +31,9 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
   if (&tensor == &problem.w)
     return TensorMapShape{
         {problem.k, problem.n}, {k_bytes}, {across, tile.swaps ? tile.rows() : cols}};
-  if (&tensor == &problem.out && !tile.swaps) {
-    const int panel = store_panel_bytes(tile.cols, tensor.dtype());
-    return TensorMapShape{{problem.n, problem.m}, {n_bytes}, {panel / bytes, ptx::wgmma_m}, panel};
-  }
+  if (&tensor == &problem.out && !tile.swaps)
+    return out_boxes(problem.epilogue, tensor.dtype(), problem.m, problem.n, ptx::wgmma_m,
+                     box_cols(problem.epilogue, tensor.dtype(), tile.cols));
   return {};
 }
 

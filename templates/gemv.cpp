@@ -1,6 +1,6 @@
-// gemv: out = activation(alpha W x + bias) + residual, the product with a single row. Memory bound:
-// each thread keeps several 16-byte loads of W in flight. Rows of 16-bit weights stream
-// (lib/row_stream.hpp); the rest walks as f32 does.
+// gemv: out = activation(alpha W x + bias) + residual (lib/epilogue.hpp), the product with a single
+// row. Memory bound: each thread keeps several 16-byte loads of W in flight. Rows of 16-bit weights
+// stream (lib/row_stream.hpp); the rest walks as f32 does.
 #include <functional>
 
 #include "templates/emitter.hpp"
@@ -86,15 +86,18 @@ class Gemv final : public Template {
                   Direction::in,
                   out_dtype,
                   "added last",
-                  [this] { return Shape{dim_n}; },
+                  [this] { return Shape{epilogue.out_cols(dim_n)}; },
                   [this] { return epilogue.residual.get(); }};
   Tensor out{*this, "out", Direction::out, out_dtype, "the result; may be residual", [this] {
-               return Shape{dim_n};
+               return Shape{epilogue.out_cols(dim_n)};
              }};
 
   std::vector<Form> forms() const override;
   Launch launch(const Form& form) const override;
   int alignment(const Form& form, const Tensor& tensor) const override;
+  std::int64_t multiple_of(const Dim& dim) const override {
+    return &dim == &dim_n ? epilogue.n_multiple() : Template::multiple_of(dim);
+  }
   void check() const override;
   void emit(Emitter& k, const Form& form) const override {
     const bool requests_early = form.variant == streams && weights.are_resident();
@@ -118,7 +121,9 @@ class Gemv final : public Template {
   static constexpr int streams = -1;
 
   bool is_out_in() const { return layout.is("out_in"); }
-  RowStream stream() const { return RowStream::chosen({block, split, rows, loads}, dim_n, dim_k); }
+  RowStream stream() const {
+    return RowStream::chosen({block, split, rows, loads}, dim_n, dim_k, epilogue.sums());
+  }
   /// Accesses to W that a thread has in flight.
   int at_once(const Form& form) const {
     if (dtype == Dtype::f32) return most_at_once;
@@ -129,14 +134,17 @@ class Gemv final : public Template {
   }
   void emit_stream(Emitter& k, bool requests_early) const;
   void emit_rows(Emitter& k, const Form& form) const;
+  void store_gated(Emitter& k, const F32& partial) const;
   void emit_columns(Emitter& k, const Form& form) const;
-  void store(Emitter& k, const U32& element, const F32& sum) const;
+  void store(Emitter& k, const U32& element, const std::vector<F32>& sums) const;
 };
 
 void Gemv::check() const {
   const bool has_stream = dtype != Dtype::f32 && is_out_in();
   for (const Integer* choice : {&block, &split, &rows, &loads})
     if (!has_stream && *choice != 0) refuse(*choice, "is for 16-bit weights of layout out_in");
+  epilogue.check(*this, dim_n);
+  if (epilogue.is_gated() && rows == 1) refuse(rows, "silu_multiply takes 2 or 4 rows together");
   if (rows == 3) refuse(rows, "expected 1, 2 or 4, got 3");
   if ((split & (split - 1)) != 0) refuse(split, "expected a power of two");
   if (block != 0 && split != 0 && block % (32 * split) != 0)
@@ -147,7 +155,7 @@ void Gemv::check() const {
 std::vector<Form> Gemv::forms() const {
   const Dim& along = is_out_in() ? dim_k : dim_n;
   std::vector<Form> all;
-  if (is_out_in() && dtype == Dtype::f32)
+  if (is_out_in() && dtype == Dtype::f32 && !epilogue.is_gated())
     all.push_back({.name = "split_rows",
                    .when = {{.dim = &dim_n, .max = few_rows},
                             {.dim = &dim_k, .min = long_row},
@@ -184,11 +192,14 @@ int Gemv::alignment(const Form& form, const Tensor& tensor) const {
   return (wide ? form.vector : 1) * spec::size_bytes(tensor.dtype());
 }
 
-void Gemv::store(Emitter& k, const U32& element, const F32& sum) const {
+void Gemv::store(Emitter& k, const U32& element, const std::vector<F32>& sums) const {
   std::vector<F32> added, last;
-  if (epilogue.bias) added.push_back(k.load(k.ptr(bias) + element));
+  if (epilogue.bias) {
+    const ElementPtr first = k.ptr(bias) + epilogue.sum_of(element);
+    for (int s = 0; s < epilogue.sums(); ++s) added.push_back(k.load(first + s * gate_group));
+  }
   if (epilogue.residual) last.push_back(k.load(k.ptr(residual) + element));
-  const F32 value = apply(k, epilogue, {sum}, added, last, precision_for(out_dtype))[0];
+  const F32 value = apply(k, epilogue, sums, added, last, precision_for(out_dtype))[0];
   k.store(k.ptr(out) + element, value);
 }
 
@@ -270,8 +281,9 @@ void Gemv::emit_stream(Emitter& k, bool requests_early) const {
     if (requests_early) wait_for_launch_before(k);
   };
   const ElementPtr w_at = k.ptr(w), x_at = k.ptr(x);
-  RowStreamBody(k, stream(), k.dim(dim_n), k.dim(dim_k))
-      .emit(w_at, x_at, before_vector, [&](const U32& row, const F32& sum) { store(k, row, sum); });
+  RowStreamBody(k, stream(), epilogue, k.dim(dim_n), k.dim(dim_k))
+      .emit(w_at, x_at, before_vector,
+            [&](const U32& element, const std::vector<F32>& sums) { store(k, element, sums); });
 }
 
 void Gemv::emit_rows(Emitter& k, const Form& form) const {
@@ -284,7 +296,7 @@ void Gemv::emit_rows(Emitter& k, const Form& form) const {
   const U32 row = k.let("row", k.ctaid_x() * cta_rows + tid / threads);
   // A warp beyond the last row computes that one again, and does not store it.
   const bool exact = cta_rows == 1 || (n.is_static() && n.get() % cta_rows == 0);
-  const U32 source = exact ? row : k.min(row, n - 1);
+  const U32 source = epilogue.row_of_sum(exact ? row : k.min(row, n - 1));
   const U64 along = k.cvt<ptx::u64>(own);
   const ElementPtr w_at = k.let("w_at", k.ptr(w) + k.mad_wide(source, depth, along));
   const ElementPtr x_at = k.let("x_at", k.ptr(x) + own);
@@ -296,15 +308,39 @@ void Gemv::emit_rows(Emitter& k, const Form& form) const {
   const F32 partial = k.let("partial", reduce_values(k, Reduction::sum, walk.sums(k)));
   const auto store_row = [&](const F32& sum) {
     const Pred first = tid % threads == 0;
-    k.if_("stores", exact ? first : first && row < n, [&] { store(k, row, sum); });
+    k.if_("stores", exact ? first : first && row < n, [&] { store(k, row, {sum}); });
   };
-  if (warps_a_row > 1) {
+  if (epilogue.is_gated()) {
+    store_gated(k, partial);
+  } else if (warps_a_row > 1) {
     const Var<ptx::f32> sum = reduce_block(k, "row_sum", Reduction::sum, partial, threads);
     k.phase("apply the epilogue, store", [&] { store_row(k.present(sum)); });
   } else {
     k.phase("add up the lanes, apply the epilogue, store",
             [&] { store_row(reduce_warp(k, Reduction::sum, partial)); });
   }
+}
+
+/// The sums of a CTA's warps, a gate's and its row's beside each other, become elements.
+void Gemv::store_gated(Emitter& k, const F32& partial) const {
+  constexpr int elements = row_warps / 2;
+  const auto sums = k.shared<ptx::f32>("sums", row_warps);
+  k.phase("add up the lanes", [&] {
+    const U32 tid = k.tid_x();
+    const F32 sum = reduce_warp(k, Reduction::sum, partial);
+    const auto to = sums + tid / 32;
+    k.guard(tid % 32 == 0, [&] { k.store(to, sum); });
+  });
+  k.sync();
+  k.phase("apply the epilogue, store", [&] {
+    const U32 tid = k.tid_x();
+    const U32 element = k.ctaid_x() * elements + tid;
+    const Extent count = epilogue.out_cols(k.dim(dim_n));
+    k.if_("stores", tid < elements && element < count, [&] {
+      const auto from = sums + tid * 2;
+      store(k, element, {k.load(from), k.load(from + 1)});
+    });
+  });
 }
 
 void Gemv::emit_columns(Emitter& k, const Form& form) const {
@@ -341,12 +377,19 @@ void Gemv::emit_columns(Emitter& k, const Form& form) const {
   });
   k.sync();
   k.phase("add up the warps, apply the epilogue, store", [&] {
-    const U32 out_col = first + tid;
-    k.if_("stores", tid < columns && out_col < n, [&] {
-      const auto from = partials + tid;
-      std::vector<F32> values;
-      for (int warp : unroll(column_warps)) values.push_back(k.load(from + warp * columns));
-      store(k, out_col, reduce_values(k, Reduction::sum, values));
+    const Extent width = epilogue.out_cols(n);
+    const U32 out_col = epilogue.out_cols(first) + tid;
+    const Pred has_col = tid < columns / epilogue.sums();
+    k.if_("stores", has_col && out_col < width, [&] {
+      const auto from = partials + epilogue.sum_of(tid);
+      std::vector<F32> sums;
+      for (int s = 0; s < epilogue.sums(); ++s) {
+        std::vector<F32> values;
+        for (int warp : unroll(column_warps))
+          values.push_back(k.load(from + (warp * columns + s * gate_group)));
+        sums.push_back(reduce_values(k, Reduction::sum, values));
+      }
+      store(k, out_col, sums);
     });
   });
 }

@@ -40,7 +40,9 @@ std::vector<Form> Template::settled_forms() const {
     std::vector<When> open;
     for (const When& w : form.when) {
       if (!w.dim->is_static()) {
-        open.push_back(w);
+        const bool is_implied =
+            w.min == 0 && w.max == When{}.max && multiple_of(*w.dim) % w.multiple_of == 0;
+        if (!is_implied) open.push_back(w);
         continue;
       }
       const std::int64_t v = w.dim->get();

@@ -12,11 +12,16 @@ Operand at_address(const U32& address) {
   return o;
 }
 
-Operand in_tensor(const TensorMap& map, const Place& place) {
+/// `most`: dimensions of a tensor for which there are rows of this copy.
+Operand in_tensor(const TensorMap& map, const Place& place, std::size_t most, Where where) {
+  if (place.size() < 2 || place.size() > most)
+    throw BuildError(where, "a place of " + std::to_string(place.size()) +
+                                " coordinates: expected 2" +
+                                (most > 2 ? " to " + std::to_string(most) : ""));
   Operand o;
   o.kind = Operand::Kind::tensor;
   o.reg = map.address.id();
-  o.group = {place.inner.id(), place.outer.id()};
+  for (const U32& coordinate : place) o.group.push_back(coordinate.id());
   return o;
 }
 
@@ -75,14 +80,14 @@ void AsyncMethods::tma_load(const SharedPtr<b8>& to, const TensorMap& map, const
                             const Mbarrier& done, Where where) {
   check_copy(recorder_, to, where);
   recorder_.emit(Op::tma_load_2d, isa::Type::b8,
-                 {to.operand(), in_tensor(map, from), done.operand()}, where);
+                 {to.operand(), in_tensor(map, from, 2, where), done.operand()}, where);
 }
 
 void AsyncMethods::tma_multicast(const SharedPtr<b8>& to, const TensorMap& map, const Place& from,
                                  const Mbarrier& done, int ctas, Where where) {
   check_copy(recorder_, to, where);
   recorder_.emit(Op::tma_multicast_2d, isa::Type::b8,
-                 {to.operand(), in_tensor(map, from), done.operand(),
+                 {to.operand(), in_tensor(map, from, 2, where), done.operand(),
                   Operand::literal(std::int64_t{ctas}, isa::Type::u16)},
                  where);
 }
@@ -90,7 +95,8 @@ void AsyncMethods::tma_multicast(const SharedPtr<b8>& to, const TensorMap& map, 
 void AsyncMethods::tma_store(const TensorMap& map, const Place& to, const SharedPtr<b8>& from,
                              Where where) {
   check_copy(recorder_, from, where);
-  recorder_.emit(Op::tma_store_2d, isa::Type::b8, {in_tensor(map, to), from.operand()}, where);
+  const Op op = to.size() == 3 ? Op::tma_store_3d : Op::tma_store_2d;
+  recorder_.emit(op, isa::Type::b8, {in_tensor(map, to, 3, where), from.operand()}, where);
 }
 
 Pred AsyncMethods::elect_sync(Where where) {

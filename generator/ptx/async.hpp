@@ -19,10 +19,8 @@ struct TensorMap {
   U64 address;         ///< its generic address, which copies take
 };
 
-/// A place in a tensor of two dimensions: the innermost coordinate first, in elements.
-struct Place {
-  U32 inner, outer;
-};
+/// A place in a tensor: a coordinate for each dimension, the innermost first, in elements.
+using Place = std::vector<U32>;
 
 /// Mbarriers, tensor copies and clusters as methods. Kernel derives from it.
 class AsyncMethods : public MatrixMethods {
@@ -48,15 +46,17 @@ class AsyncMethods : public MatrixMethods {
 
   /// Brings a tensor map near, ahead of its first use.
   void prefetch_tensormap(const TensorMap& map, Where where = Where::here());
-  /// Starts the copy of the map's box at `from` to shared memory; its bytes count at `done`.
+  /// Starts the copy of the box at `from` of a map of two dimensions to shared memory; its bytes
+  /// count at `done`.
   void tma_load(const SharedPtr<b8>& to, const TensorMap& map, const Place& from,
                 const Mbarrier& done, Where where = Where::here());
   /// The same, to the same place of every CTA of the cluster whose bit is set in `ctas`; the bytes
   /// count at each one's mbarrier.
   void tma_multicast(const SharedPtr<b8>& to, const TensorMap& map, const Place& from,
                      const Mbarrier& done, int ctas, Where where = Where::here());
-  /// Starts the copy of the map's box from shared memory to `to`; what lies beyond the tensor is
-  /// left out. cp_async_bulk_commit_group and cp_async_bulk_wait_group(_read) follow.
+  /// Starts the copy of a box from shared memory to `to` of a map of two or three dimensions; what
+  /// lies beyond the tensor is left out. cp_async_bulk_commit_group and
+  /// cp_async_bulk_wait_group(_read) follow.
   void tma_store(const TensorMap& map, const Place& to, const SharedPtr<b8>& from,
                  Where where = Where::here());
 

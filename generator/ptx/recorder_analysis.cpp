@@ -77,6 +77,7 @@ void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& o
     case Op::mov: divisor = d(1); break;
     case Op::add:
     case Op::sub:
+    case Op::rem:
     case Op::min:
     case Op::max:
     case Op::selp: divisor = std::min(d(1), d(2)); break;
@@ -91,6 +92,9 @@ void Recorder::settle_results(const isa::Row& row, const std::vector<Operand>& o
       const bool by_constant = operands[2].kind == Operand::Kind::integer;
       const Register* from =
           operands[1].kind == Operand::Kind::reg ? &reg(operands[1].reg) : nullptr;
+      if (by_constant)
+        divisor =
+            std::max<std::uint64_t>(1, d(1) >> std::min<std::int64_t>(32, operands[2].integer));
       if (!by_constant || from == nullptr || from->shifts_tid < 0) break;
       result.shifts_tid = from->shifts_tid + static_cast<int>(operands[2].integer);
       const bool known = launch_.block_x > 0;

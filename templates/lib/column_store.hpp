@@ -7,7 +7,8 @@
 
 namespace ptxmill::kernels {
 
-/// Accumulators of a thread that are stored together: two features for two of eight rows.
+/// Accumulators of a thread that are stored together: two features, or one and its gate, for two of
+/// eight rows.
 inline constexpr int column_store_sums = 4;
 
 /// Stores the accumulators `column_store_sums` * `panel` and on of a warpgroup, as wgmma leaves

@@ -20,37 +20,48 @@ std::vector<F32> load_sums(Emitter& k, const SharedPtr<ptx::f32>& at, int n, boo
   return sums;
 }
 
+/// `col`: of the result, from the tile's first on.
 void store_columns(Emitter& k, const GemmProblem& problem, const ResultTile& tile, const U32& tid,
                    const U32& col, int across, int apart) {
+  const MatrixEpilogueFields& epilogue = problem.epilogue;
   const int width = problem.vector;
   k.phase("apply the epilogue, store", [&] {
     const U32 end = k.min(problem.m - Extent(tile.first_row), tile.rows);
-    const U32 out_col = tile.first_col + col;
-    k.if_("in_range", out_col < problem.n, [&] {
+    const U32 out_col = epilogue.is_gated() ? tile.first_col / 2 + col : tile.first_col + col;
+    const Extent out_cols = epilogue.out_cols(problem.n);
+    k.if_("in_range", out_col < out_cols, [&] {
+      const U32 sum = epilogue.sum_of(col);
       std::vector<F32> added;
-      if (problem.bias) added = k.load_vector(*problem.bias + out_col, width);
+      if (problem.bias) {
+        const ElementPtr bias = *problem.bias + epilogue.sum_of(out_col);
+        for (int part = 0; part < epilogue.sums(); ++part)
+          for (const F32& b : k.load_vector(bias + part * gate_group, width)) added.push_back(b);
+      }
       const SharedPtr<ptx::f32> from =
-          tile.from + (width == 1 && tile.has_pairs_turned ? k.xor_(col, 1) : col);
+          tile.from + (width == 1 && tile.has_pairs_turned ? k.xor_(sum, 1) : sum);
       Var<ptx::u32> row = k.var<ptx::u32>("row", tid / across);
       const auto store_some = [&](int count) {
         std::vector<U64> elements;
         std::vector<std::vector<F32>> last(count);
-        const U64 along = k.cvt<ptx::u64>(out_col);
+        const OutColumn column = out_column(k, epilogue, problem.m, problem.n, out_col);
         for (int i : unroll(count)) {
-          elements.push_back(k.mad_wide(tile.first_row + row + i * apart, problem.n, along));
+          elements.push_back(column.in_row(k, tile.first_row + row + i * apart));
           if (problem.residual) last[i] = k.load_vector(*problem.residual + elements[i], width);
         }
         const SharedPtr<ptx::f32> at = from + row * tile.pitch;
         for (int i : unroll(count)) {
-          const std::vector<F32> sums =
-              load_sums(k, at + i * apart * tile.pitch, width, tile.has_pairs_turned);
-          const auto values = apply(k, problem.epilogue, sums, added, last[i]);
+          std::vector<F32> sums;
+          for (int part = 0; part < epilogue.sums(); ++part)
+            for (const F32& s : load_sums(k, at + (i * apart * tile.pitch + part * gate_group),
+                                          width, tile.has_pairs_turned))
+              sums.push_back(s);
+          const auto values = apply(k, epilogue, sums, added, last[i]);
           k.store_vector(problem.out + elements[i], values);
         }
         row += count * apart;
       };
       // Several rows at once keep loads of the residual in flight.
-      const int at_once = (problem.residual && !problem.epilogue.is_costly() ? 16 : 4) / width;
+      const int at_once = (problem.residual && !epilogue.is_costly() ? 16 : 4) / width;
       if (at_once > 1)
         k.while_(
             "rows", [&] { return row + (at_once - 1) * apart < end; },
@@ -77,7 +88,8 @@ std::pair<U32, U32> first_of_tile(Emitter& k, const GemmProblem& problem, int ro
 // Threads stand side by side along rows: as many as divide both a row and the CTA.
 void store_result(Emitter& k, const GemmProblem& problem, const ResultTile& tile, const U32& tid,
                   int threads) {
-  const int accesses = tile.cols / problem.vector;
+  const int cols = tile.cols / problem.epilogue.sums();
+  const int accesses = cols / problem.vector;
   const int across = std::min(1 << std::countr_zero(static_cast<unsigned>(accesses)), threads);
   const U32 first = k.let("store_col", tid % across * problem.vector);
   const auto store = [&](const U32& col) {
@@ -86,7 +98,7 @@ void store_result(Emitter& k, const GemmProblem& problem, const ResultTile& tile
   if (across == accesses)
     store(first);
   else
-    k.for_range("col", first, tile.cols, across * problem.vector, store);
+    k.for_range("col", first, cols, across * problem.vector, store);
 }
 
 }  // namespace ptxmill::kernels

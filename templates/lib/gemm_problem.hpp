@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "templates/emitter.hpp"
-#include "templates/lib/epilogue.hpp"
+#include "templates/lib/out_place.hpp"
 
 namespace ptxmill::kernels {
 
@@ -16,7 +16,7 @@ struct GemmProblem {
   std::optional<ElementPtr> bias, residual;
   Extent m, n, k;
   bool w_is_out_in;  ///< w is [n, k], else [k, n]
-  const EpilogueFields& epilogue;
+  const MatrixEpilogueFields& epilogue;
   int vector;  ///< elements of one access to out, bias and residual
 };
 
@@ -24,13 +24,13 @@ struct GemmProblem {
 /// so that L2 serves most reads of W.
 std::pair<U32, U32> first_of_tile(Emitter& k, const GemmProblem& problem, int rows, int cols);
 
-/// A part of the result in shared memory, before the epilogue.
+/// The sums of a part of the result in shared memory, before the epilogue.
 struct ResultTile {
   SharedPtr<ptx::f32> from;
-  int rows, cols;
-  int pitch;              ///< elements from one row to the next
-  bool has_pairs_turned;  ///< of each pair of columns the second comes first
-  U32 first_row, first_col;
+  int rows, cols;            ///< of sums
+  int pitch;                 ///< elements from one row to the next
+  bool has_pairs_turned;     ///< of each pair of columns the second comes first
+  U32 first_row, first_col;  ///< in rows of sums
 };
 
 /// Applies the epilogue to the part and stores what lies inside the result. All threads of the CTA

@@ -30,7 +30,7 @@ int choose_split(const Dim& n, const Dim& k) {
 
 }  // namespace
 
-RowStream RowStream::chosen(RowStream wanted, const Dim& n, const Dim& k) {
+RowStream RowStream::chosen(RowStream wanted, const Dim& n, const Dim& k, int least) {
   RowStream plan = wanted;
   // Where each of four warps has a whole access of a row: the fastest, or within 1 %, for every
   // such matrix that was measured.
@@ -46,11 +46,11 @@ RowStream RowStream::chosen(RowStream wanted, const Dim& n, const Dim& k) {
   plan.split = open(wanted.split, choose_split(n, k));
   plan.block = open(wanted.block, std::max(128, 32 * plan.split));
   const std::int64_t accesses = k.is_static() ? ptx::ceil_div(k.get(), plan.apart()) : 16;
-  const std::int64_t choice = !k.is_static() || wanted.rows > 1 ? 4 : 8;
+  const std::int64_t choice = !k.is_static() || std::max(wanted.rows, least) > 1 ? 4 : 8;
   plan.loads = static_cast<int>(std::min<std::int64_t>(accesses, open(wanted.loads, choice)));
   // Rows that are taken together share what is read of the vector.
   const bool many = n.is_static() && n.get() * plan.split >= 2 * enough_warps;
-  plan.rows = open(wanted.rows, many && plan.loads <= 4 ? 2 : 1);
+  plan.rows = open(wanted.rows, many && plan.loads <= 4 ? 2 : least);
   return plan;
 }
 
@@ -85,7 +85,7 @@ void RowStreamBody::locate(const ElementPtr& w, const ElementPtr& x) {
   for (int r : unroll(plan_.rows)) {
     // Rows beyond the last compute that one again, and are not stored.
     const U32 row = *first_row_ + r;
-    const U32 source = rows_are_whole() ? row : k_.min(row, n_ - 1);
+    const U32 source = epilogue_.row_of_sum(rows_are_whole() ? row : k_.min(row, n_ - 1));
     w_at_.push_back(k_.let("w_at" + std::to_string(r), w + k_.mad_wide(source, depth_, along)));
     sums_.push_back(k_.array<ptx::f32>("sum" + std::to_string(r) + "_", chains, 0));
   }
@@ -183,19 +183,25 @@ F32 RowStreamBody::sum_of_lanes(int row) const {
   return reduce_warp(k_, Reduction::sum, reduce_values(k_, Reduction::sum, values));
 }
 
-/// A warp has whole rows: its r-th lane finishes the r-th of them.
+/// A warp has whole rows: its r-th lane finishes the r-th element of them.
 void RowStreamBody::store_own_rows(const Store& store) {
   k_.phase("add up the lanes, apply the epilogue, store", [&] {
+    const int per_element = epilogue_.sums();
     const U32 lane = *tid_ % 32;
-    F32 own = sum_of_lanes(0);
-    for (int r = 1; r < plan_.rows; ++r) own = k_.select(lane == r, sum_of_lanes(r), own);
-    const U32 row = *first_row_ + lane;
-    const Pred has_row = lane < plan_.rows;
-    k_.if_("stores", rows_are_whole() ? has_row : has_row && row < n_, [&] { store(row, own); });
+    std::vector<F32> own;
+    for (int s = 0; s < per_element; ++s) own.push_back(sum_of_lanes(s));
+    for (int r = 1; r < elements(); ++r)
+      for (int s = 0; s < per_element; ++s)
+        own[s] = k_.select(lane == r, sum_of_lanes(r * per_element + s), own[s]);
+    const U32 element = epilogue_.out_cols(*first_row_) + lane;
+    const Extent count = epilogue_.out_cols(n_);
+    const Pred has_row = lane < elements();
+    k_.if_("stores", rows_are_whole() ? has_row : has_row && element < count,
+           [&] { store(element, own); });
   });
 }
 
-/// Several warps share rows: a thread for each row adds up their sums.
+/// Several warps share rows: a thread for each element adds up their sums.
 void RowStreamBody::store_shared_rows(const Store& store) {
   const int warps = plan_.block / 32;
   const auto partials = k_.shared<ptx::f32>("partials", warps * plan_.rows);
@@ -207,15 +213,23 @@ void RowStreamBody::store_shared_rows(const Store& store) {
   });
   k_.sync();
   k_.phase("add up the warps, apply the epilogue, store", [&] {
-    const U32 row = k_.ctaid_x() * plan_.rows_per_cta() + *tid_;
-    const Pred has_row = *tid_ < plan_.rows_per_cta();
-    k_.if_("stores", rows_are_whole() ? has_row : has_row && row < n_, [&] {
-      const U32 team = *tid_ / plan_.rows;
-      const U32 first = team * (plan_.split * plan_.rows) + *tid_ % plan_.rows;
+    const int per_element = epilogue_.sums(), of_cta = plan_.rows_per_cta() / per_element;
+    const U32 element = k_.ctaid_x() * of_cta + *tid_;
+    const Extent count = epilogue_.out_cols(n_);
+    const Pred has_row = *tid_ < of_cta;
+    k_.if_("stores", rows_are_whole() ? has_row : has_row && element < count, [&] {
+      const U32 team = *tid_ / elements();
+      const U32 own = *tid_ % elements() * per_element;
+      const U32 first = team * (plan_.split * plan_.rows) + own;
       const auto from = partials + first;
-      std::vector<F32> values;
-      for (int warp : unroll(plan_.split)) values.push_back(k_.load(from + warp * plan_.rows));
-      store(row, reduce_values(k_, Reduction::sum, values));
+      std::vector<F32> sums;
+      for (int s = 0; s < per_element; ++s) {
+        std::vector<F32> values;
+        for (int warp : unroll(plan_.split))
+          values.push_back(k_.load(from + (warp * plan_.rows + s)));
+        sums.push_back(reduce_values(k_, Reduction::sum, values));
+      }
+      store(element, sums);
     });
   });
 }

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "templates/emitter.hpp"
+#include "templates/lib/epilogue.hpp"
 
 namespace ptxmill::kernels {
 
@@ -18,8 +18,8 @@ namespace ptxmill::kernels {
 struct RowStream {
   int block, split, rows, loads;
 
-  /// With a choice by the product's extents for each that is 0.
-  static RowStream chosen(RowStream wanted, const Dim& n, const Dim& k);
+  /// With a choice by the product's extents for each that is 0, and for at least `least` rows.
+  static RowStream chosen(RowStream wanted, const Dim& n, const Dim& k, int least = 1);
   int teams() const { return block / 32 / split; }
   int rows_per_cta() const { return teams() * rows; }
   /// Elements that a team's threads take of a row in one access.
@@ -29,14 +29,16 @@ struct RowStream {
   std::vector<std::pair<std::string, std::string>> division() const;
 };
 
-/// A kernel that streams: out[row] = sum of w[row, k] x[k].
+/// A kernel that streams: the sums over k of w[row, k] x[k], of which each element of the result
+/// takes one, or those of a row and of its gate.
 class RowStreamBody {
  public:
-  /// Called by one thread for each row, with the row and its sum.
-  using Store = std::function<void(const U32& row, const F32& sum)>;
+  /// Called by one thread for each element, with its number and its sums.
+  using Store = std::function<void(const U32& element, const std::vector<F32>& sums)>;
 
-  RowStreamBody(Emitter& k, const RowStream& plan, const Extent& n, const Extent& depth)
-      : k_(k), plan_(plan), n_(n), depth_(depth) {}
+  RowStreamBody(Emitter& k, const RowStream& plan, const EpilogueFields& epilogue, const Extent& n,
+                const Extent& depth)
+      : k_(k), plan_(plan), epilogue_(epilogue), n_(n), depth_(depth) {}
   /// `before_vector` is emitted between the first requests for weights and the first access to
   /// anything else.
   void emit(const ElementPtr& w, const ElementPtr& x, const std::function<void()>& before_vector,
@@ -62,8 +64,12 @@ class RowStreamBody {
   /// Whether the ring holds whole rows.
   bool fits() const { return depth_.is_static() && depth_.get() <= plan_.apart() * plan_.loads; }
 
+  /// Elements that a team takes at a time.
+  int elements() const { return plan_.rows / epilogue_.sums(); }
+
   Emitter& k_;
   RowStream plan_;
+  const EpilogueFields& epilogue_;
   Extent n_, depth_;
   std::optional<U32> tid_, own_, first_row_;
   std::vector<ElementPtr> w_at_;

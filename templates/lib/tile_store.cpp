@@ -19,7 +19,7 @@ TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, i
     : k_(k),
       tensors_(tensors),
       cols_(cols),
-      staged_(k, "staged", warpgroup_rows, store_panel_bytes(cols, tensors.out.dtype()) / 4,
+      staged_(k, "staged", warpgroup_rows, panel_cols() * spec::size_bytes(tensors.out.dtype()) / 4,
               warpgroups * places) {}
 
 void TileStore::begin(const U32& warpgroup) {
@@ -39,10 +39,11 @@ void TileStore::wait_for_place() {
 /// What is added last to two neighbouring elements. Beyond the result it is that of the panel's
 /// first row or column, which nobody stores before all of the warpgroup have read.
 std::vector<F32> TileStore::residual_of(const Part& part, const U32& row, const U32& col) {
-  if (!tensors_.epilogue.residual) return {};
   const U32 own_row = k_.selp(row, part.row, row < k_.dim(tensors_.m).in());
-  const U32 own_col = k_.selp(col, first_col(part), col < k_.dim(tensors_.n).in());
-  const U64 element = k_.mad_wide(own_row, k_.dim(tensors_.n), k_.cvt<ptx::u64>(own_col));
+  const Extent m = k_.dim(tensors_.m), n = k_.dim(tensors_.n);
+  const Extent width = tensors_.epilogue.out_cols(n);
+  const U32 own_col = k_.selp(col, first_col(part), col < width.in());
+  const U64 element = out_column(k_, tensors_.epilogue, m, n, own_col).in_row(k_, own_row);
   return k_.load_vector(k_.ptr(tensors_.residual) + element, 2);
 }
 
@@ -61,20 +62,34 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   const ptx::TilePlace<ptx::b32> here(
       SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
       staged_.shape(), chunks);
+  const EpilogueFields& epilogue = tensors_.epilogue;
   const int groups = panel_cols() / group_cols;
+  const int sum_groups = epilogue.sums();  ///< that make a group of columns
   const Precision precision = precision_for(tensors_.out.dtype());
   for (int g : unroll(groups)) {
-    const U32 wanted = part.col + part.panel * panel_cols() + g * group_cols + quarter * 2;
+    const U32 wanted =
+        part.sum + part.panel * sum_cols() + g * sum_groups * group_cols + quarter * 2;
     // Columns beyond the last are not stored, and take the last ones' bias.
-    const U32 col = k_.min(wanted, k_.dim(tensors_.n) - 2);
+    const U32 sum = k_.min(wanted, k_.dim(tensors_.n) - (2 + (sum_groups - 1) * gate_group));
     std::vector<F32> bias;
-    if (tensors_.epilogue.bias) bias = k_.load_vector(k_.ptr(tensors_.bias) + col, 2);
+    for (int s = 0; epilogue.bias && s < sum_groups; ++s)
+      for (const F32& b : k_.load_vector(k_.ptr(tensors_.bias) + sum + s * gate_group, 2))
+        bias.push_back(b);
     for (int half : {0, 1}) {
-      const std::size_t i = static_cast<std::size_t>(4 * (part.panel * groups + g) + 2 * half);
+      std::vector<F32> own;
+      for (int s = 0; s < sum_groups; ++s) {
+        const int group = (part.panel * groups + g) * sum_groups + s;
+        const auto i = static_cast<std::size_t>(4 * group + 2 * half);
+        own.push_back(k_.present(sums[i]));
+        own.push_back(k_.present(sums[i + 1]));
+      }
       const U32 result_row = part.row + row + 8 * half;
-      const auto residual = residual_of(part, result_row, wanted);
-      const auto v = apply(k_, tensors_.epilogue, {k_.present(sums[i]), k_.present(sums[i + 1])},
-                           bias, residual, precision);
+      std::vector<F32> residual;
+      if (epilogue.residual && epilogue.is_gated())
+        residual = residual_of(part, result_row, first_col(part) + g * group_cols + quarter * 2);
+      else if (epilogue.residual)
+        residual = residual_of(part, result_row, wanted);
+      const auto v = apply(k_, epilogue, own, bias, residual, precision);
       const auto to = here.down(8 * half).across(g * chunks).ptr();
       if (wide)
         k_.store(to.as<ptx::f32>(), std::array<F32, 2>{v[0], v[1]});
@@ -92,10 +107,10 @@ void TileStore::store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   k_.fence_proxy_async();
   meet();
   const auto from = staged_.tile(*place_).as<ptx::b8>();
-  const U32 at = first_col(part);
+  const ptx::Place to = box_place(tensors_.epilogue, part.row, first_col(part));
   const Pred stores = k_.tid_x() % warpgroup_threads == 0;
   k_.guard(stores, [&] {
-    k_.tma_store(k_.map(tensors_.out), {at, part.row}, from);
+    k_.tma_store(k_.map(tensors_.out), to, from);
     k_.cp_async_bulk_commit_group();
   });
   *place_ = k_.xor_(*place_, 1u);
@@ -105,11 +120,13 @@ void TileStore::store(const std::string& name, const std::vector<Var<ptx::f32>>&
                       const U32& row, const U32& col, const Around& around) {
   std::string label = name + "_panel";
   std::replace(label.begin(), label.end(), ' ', '_');
-  for (int panel : unroll(cols_ / panel_cols()))
+  const bool gated = tensors_.epilogue.is_gated();
+  const U32 out_col = gated ? k_.let(label + "_col", col / 2) : col;
+  for (int panel : unroll(cols_ / sum_cols()))
     around(panel, [&] {
-      const Part part{panel, row, col};
-      const Pred inside =
-          row < k_.dim(tensors_.m).in() && first_col(part) < k_.dim(tensors_.n).in();
+      const Part part{panel, row, out_col, col};
+      const Extent width = tensors_.epilogue.out_cols(k_.dim(tensors_.n));
+      const Pred inside = row < k_.dim(tensors_.m).in() && first_col(part) < width.in();
       k_.if_(label + std::to_string(panel), inside, [&] {
         k_.phase("finish and store " + name + ", panel " + std::to_string(panel),
                  [&] { store_panel(sums, part); });

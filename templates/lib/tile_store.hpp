@@ -9,50 +9,48 @@
 
 #include "generator/ptx/tile.hpp"
 #include "templates/emitter.hpp"
-#include "templates/lib/epilogue.hpp"
+#include "templates/lib/out_place.hpp"
 
 namespace ptxmill::kernels {
 
 /// What is stored, and what is added to it first.
 struct StoredTensors {
   const Tensor &out, &bias, &residual;
-  const EpilogueFields& epilogue;
+  const MatrixEpilogueFields& epilogue;
   const Dim &m, &n;
 };
-
-/// Bytes of a row that a copy of a tile with so many columns stores: the widest that divides them.
-inline int store_panel_bytes(int cols, Dtype dtype) {
-  return cols * spec::size_bytes(dtype) % 128 == 0 ? 128 : 64;
-}
 
 /// Each of the warpgroups that store has two places of 64 rows of a panel in shared memory.
 class TileStore {
  public:
+  /// `cols`: sums of a tile's row.
   TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols);
 
   /// By each warpgroup that stores, before it stores anything; `warpgroup` is its number among
   /// them.
   void begin(const U32& warpgroup);
   /// How many accumulators a panel has in a thread.
-  int panel_sums() const { return panel_cols() / 2; }
+  int panel_sums() const { return sum_cols() / 2; }
   /// Runs a panel's part under a condition.
   using Around = std::function<void(int panel, const std::function<void()>& body)>;
-  /// Stores 64 rows of the result from `row` and `col` on; `sums` lie as wgmma leaves them. Every
-  /// thread of the warpgroup calls this. `name` distinguishes calls in one kernel.
+  /// Stores 64 rows of the result from `row` on, and from the sum `col` of a row on; `sums` lie as
+  /// wgmma leaves them. Every thread of the warpgroup calls this. `name` distinguishes calls in one
+  /// kernel.
   void store(const std::string& name, const std::vector<Var<ptx::f32>>& sums, const U32& row,
              const U32& col, const Around& around);
   /// Waits until shared memory has been read, before the CTA ends.
   void drain();
 
  private:
-  /// The present thread's part of a panel of columns.
+  /// The present thread's part of a panel of columns, a box of the result.
   struct Part {
     int panel;
     U32 row, col;  ///< of the result
+    U32 sum;       ///< of a row
   };
-  int panel_cols() const {
-    return store_panel_bytes(cols_, tensors_.out.dtype()) / spec::size_bytes(tensors_.out.dtype());
-  }
+  int panel_cols() const { return box_cols(tensors_.epilogue, tensors_.out.dtype(), cols_); }
+  /// Sums in a panel's row.
+  int sum_cols() const { return panel_cols() * tensors_.epilogue.sums(); }
   void store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
   void wait_for_place();
   void meet();

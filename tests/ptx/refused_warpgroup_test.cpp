@@ -161,5 +161,28 @@ TEST_CASE("a tensor copy has 128-byte aligned shared memory") {
           });
 }
 
+TEST_CASE("a tensor copy has a place in a tensor of dimensions that it has a row for") {
+  const auto store = [](std::size_t coordinates, const std::string& message) {
+    refused(message, [&](int& line) {
+      WarpgroupKernel k;
+      const TensorMap map = k.tensor_map_param("map");
+      const auto tile = k.shared<b8>("tile", 1024, 1024);
+      const Place to(coordinates, k.n);
+      line = __LINE__ + 1;
+      k.tma_store(map, to, tile);
+    });
+  };
+  store(1, "a place of 1 coordinates: expected 2 to 3");
+  store(4, "a place of 4 coordinates: expected 2 to 3");
+  refused("a place of 3 coordinates: expected 2", [&](int& line) {
+    WarpgroupKernel k;
+    const TensorMap map = k.tensor_map_param("map");
+    const auto tile = k.shared<b8>("tile", 1024, 1024);
+    const auto bar = k.shared<b64>("bar", 1, 8);
+    line = __LINE__ + 1;
+    k.tma_load(tile, map, {k.n, k.n, k.n}, bar);
+  });
+}
+
 }  // namespace
 }  // namespace ptxmill::test

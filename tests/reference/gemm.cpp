@@ -19,19 +19,32 @@ struct Dot {
   }
 };
 
+/// The columns of A W^T that make a column of the result.
+std::vector<std::size_t> sources(const Gemm& problem, std::size_t col) {
+  if (!problem.gated) return {col};
+  const std::size_t gate = col / 8 * 16 + col % 8;
+  return {gate, gate + 8};
+}
+
+/// `accumulated`: the sums of the column's sources.
 template <class T>
-T epilogue(const Gemm& problem, std::size_t row, std::size_t col, T accumulated) {
-  T y = accumulated;
-  if (problem.alpha != 1.0f) y = T(problem.alpha) * y;
-  if (!problem.bias.empty()) y = y + T(problem.bias[col]);
-  y = activate(problem.activation, y);
-  if (!problem.residual.empty()) y = y + T(problem.residual[row * problem.n + col]);
+T epilogue(const Gemm& problem, std::size_t row, std::size_t col,
+           const std::vector<T>& accumulated) {
+  const std::vector<std::size_t> from = sources(problem, col);
+  std::vector<T> x;
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    x.push_back(accumulated[i]);
+    if (problem.alpha != 1.0f) x[i] = T(problem.alpha) * x[i];
+    if (!problem.bias.empty()) x[i] = x[i] + T(problem.bias[from[i]]);
+  }
+  T y = problem.gated ? silu(x[0]) * x[1] : activate(problem.activation, x[0]);
+  if (!problem.residual.empty()) y = y + T(problem.residual[row * problem.out_cols() + col]);
   return y;
 }
 
 bool has_epilogue(const Gemm& problem) {
   return problem.alpha != 1.0f || !problem.bias.empty() || problem.activation != Activation::none ||
-         !problem.residual.empty();
+         !problem.residual.empty() || problem.gated;
 }
 
 double accumulation_error(const Dot& dot, double units) {
@@ -39,18 +52,25 @@ double accumulation_error(const Dot& dot, double units) {
 }
 
 /// Writes what element (row, col) of a product with `terms` terms should be after the epilogue.
-void finish(const Gemm& problem, std::size_t row, std::size_t col, const Dot& dot,
+/// `dots`: those of the column's sources.
+void finish(const Gemm& problem, std::size_t row, std::size_t col, const std::vector<Dot>& dots,
             std::size_t terms, double& value, double& bound) {
-  value = epilogue(problem, row, col, dot.sum);
-  const double error = accumulation_error(
-      dot, problem.error_units > 0 ? problem.error_units : static_cast<double>(terms));
+  std::vector<double> sums;
+  std::vector<Tracked> tracked;
+  double error = 0;
+  for (const Dot& dot : dots) {
+    error = accumulation_error(
+        dot, problem.error_units > 0 ? problem.error_units : static_cast<double>(terms));
+    sums.push_back(dot.sum);
+    // The accumulation's error counts once, the epilogue's twice.
+    tracked.emplace_back(dot.sum, error / 2.0);
+  }
+  value = epilogue(problem, row, col, sums);
   if (!has_epilogue(problem)) {
     bound = rounding_error(value) + error;
     return;
   }
-  // The accumulation's error counts once, the epilogue's twice.
-  const Tracked tracked = epilogue(problem, row, col, Tracked(dot.sum, error / 2.0));
-  bound = 2.0 * rounding_error(value) + 2.0 * tracked.error;
+  bound = 2.0 * rounding_error(value) + 2.0 * epilogue(problem, row, col, tracked).error;
 }
 
 std::size_t weight_index(const Gemm& problem, std::size_t col, std::size_t i) {
@@ -61,14 +81,20 @@ std::size_t weight_index(const Gemm& problem, std::size_t col, std::size_t i) {
 
 template <class T>
 std::vector<T> gemm(const Gemm& problem, std::span<const T> a, std::span<const float> w) {
-  std::vector<T> d(problem.m * problem.n);
+  const std::size_t width = problem.out_cols();
+  std::vector<T> d(problem.m * width);
   for_each_row(problem.m, problem.n * problem.k, [&](std::size_t row) {
-    for (std::size_t col = 0; col < problem.n; ++col) {
-      T accumulated = 0;
-      for (std::size_t i = 0; i < problem.k; ++i) {
-        accumulated += a[row * problem.k + i] * static_cast<T>(w[weight_index(problem, col, i)]);
+    for (std::size_t col = 0; col < width; ++col) {
+      std::vector<T> sums;
+      for (const std::size_t source : sources(problem, col)) {
+        T accumulated = 0;
+        for (std::size_t i = 0; i < problem.k; ++i) {
+          accumulated +=
+              a[row * problem.k + i] * static_cast<T>(w[weight_index(problem, source, i)]);
+        }
+        sums.push_back(accumulated);
       }
-      d[row * problem.n + col] = epilogue(problem, row, col, accumulated);
+      d[row * width + col] = epilogue(problem, row, col, sums);
     }
   });
   return d;
@@ -80,16 +106,20 @@ template std::vector<float> gemm<float>(const Gemm&, std::span<const float>,
                                         std::span<const float>);
 
 Expected expect_gemm(const Gemm& problem, std::span<const float> a, std::span<const float> w) {
-  Expected d{std::vector<double>(problem.m * problem.n),
-             std::vector<double>(problem.m * problem.n)};
+  const std::size_t width = problem.out_cols();
+  Expected d{std::vector<double>(problem.m * width), std::vector<double>(problem.m * width)};
   for_each_row(problem.m, problem.n * problem.k, [&](std::size_t row) {
-    for (std::size_t col = 0; col < problem.n; ++col) {
-      Dot dot;
-      for (std::size_t i = 0; i < problem.k; ++i) {
-        dot.add(a[row * problem.k + i], w[weight_index(problem, col, i)]);
+    for (std::size_t col = 0; col < width; ++col) {
+      std::vector<Dot> dots;
+      for (const std::size_t source : sources(problem, col)) {
+        Dot dot;
+        for (std::size_t i = 0; i < problem.k; ++i) {
+          dot.add(a[row * problem.k + i], w[weight_index(problem, source, i)]);
+        }
+        dots.push_back(dot);
       }
-      const std::size_t at = row * problem.n + col;
-      finish(problem, row, col, dot, problem.k, d.value[at], d.bound[at]);
+      const std::size_t at = row * width + col;
+      finish(problem, row, col, dots, problem.k, d.value[at], d.bound[at]);
     }
   });
   return d;
@@ -124,7 +154,7 @@ Expected expect_conv1d(const Conv1d& problem, std::span<const float> x, std::spa
         }
       }
       const std::size_t at = row * out_length + t;
-      finish(product, 0, out, dot, terms, y.value[at], y.bound[at]);
+      finish(product, 0, out, {dot}, terms, y.value[at], y.bound[at]);
     }
   });
   return y;

@@ -13,7 +13,8 @@ namespace ptxmill::reference {
 enum class WeightLayout { out_in, in_out };
 
 /// D[m, n] = activation(alpha A[m, k] W^T + bias[n]) + residual[m, n]; an empty bias or residual is
-/// absent.
+/// absent. Where it is gated, columns 16 j + i and 16 j + i + 8 of x = alpha A W^T + bias, i < 8,
+/// make one column of D[m, n / 2]: silu(x[16 j + i]) x[16 j + i + 8] + residual.
 struct Gemm {
   std::size_t m = 0;
   std::size_t n = 0;
@@ -23,8 +24,11 @@ struct Gemm {
   std::span<const float> bias = {};
   Activation activation = Activation::none;
   std::span<const float> residual = {};
+  bool gated = false;
   /// What an accumulation's error is at most, in units of 2^-24 sum|a||b|; 0: k, for f32.
   double error_units = 0;
+
+  std::size_t out_cols() const { return gated ? n / 2 : n; }
 };
 
 /// The product in type T (double or float), terms added in the order of k.

@@ -47,6 +47,26 @@ TEST_CASE("gemm: alpha, bias, activation and residual in that order") {
         std::vector<double>{106.5, 200});
 }
 
+TEST_CASE("gemm: gates lie eight columns before what they multiply") {
+  // x = k + 1 for column k, but for the gates, of which all but one are so far below 0 that silu
+  // is 0.
+  std::vector<float> w(32), bias(32);
+  for (std::size_t col = 0; col < 32; ++col) w[col] = col / 8 % 2 == 0 ? -1000.0f : float(col + 1);
+  w[19] = 50;  // of which silu is 50
+  bias[27] = 0.5f;
+  std::vector<float> residual(16, 3);
+  residual[12] = 4;
+  Gemm problem = sizes(1, 32, 1);
+  problem.gated = true;
+  problem.bias = bias;
+  problem.residual = residual;
+  const std::vector<float> a = {1};
+  std::vector<double> d(16, 3);
+  d[11] = 50 * 28.5 + 3;
+  d[12] = 4;
+  CHECK(expect_gemm(problem, a, w).value == d);
+}
+
 TEST_CASE("gemm: the bound by hand") {
   const std::vector<float> a = {1, -2};
   const std::vector<float> w = {3, 4};

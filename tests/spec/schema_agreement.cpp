@@ -35,7 +35,8 @@ bool is_beyond_schema(const std::string& complaint) {
                                               "is no tile of",         "f32 results only",
                                               "operands of f32",       "out_in only",
                                               "numbers must fall",     "the last item counts",
-                                              "leaves no registers"};
+                                              "leaves no registers",   "silu_multiply takes",
+                                              "an out_layout of",      "needs a head_dim"};
   static const std::regex whole_real("(, got|, got -?[0-9.e+]+) ?-?[0-9]+(\\.0|e\\+[0-9]+)($|;)");
   return std::any_of(
              parts.begin(), parts.end(),

@@ -32,6 +32,7 @@ struct ProductOptions {
   std::optional<reference::Element> out = std::nullopt;  ///< of out and residual, where another
   bool on_tensor_cores = false;
   std::string math = "f32";  ///< how f32 operands are multiplied
+  int head_dim = 0;          ///< 0: an out_layout of rows
 
   reference::Element out_element() const { return out.value_or(element); }
   /// The spec's fields of element types.
@@ -52,15 +53,18 @@ struct ProductOptions {
     return std::ceil(terms / 16) * 12;
   }
   bool is_out_in() const { return layout == "out_in"; }
+  bool is_gated() const { return activation == "silu_multiply"; }
   std::string json() const {
+    const std::string heads =
+        head_dim > 0 ? fmt::format(R"(, "out_layout": "heads", "head_dim": {})", head_dim) : "";
     return fmt::format(R"("layout": "{}", "activation": "{}", "bias": {}, "residual": {},)"
-                       R"( "alpha": {})",
-                       layout, activation, bias, residual, alpha);
+                       R"( "alpha": {}{})",
+                       layout, activation, bias, residual, alpha, heads);
   }
   std::string name() const {
-    return fmt::format("{} by {} to {}, {}, {}, bias {}, residual {}, alpha {}",
+    return fmt::format("{} by {} to {}, {}, {}, bias {}, residual {}, alpha {}, head_dim {}",
                        reference::name_of(element), math, reference::name_of(out_element()), layout,
-                       activation, bias, residual, alpha);
+                       activation, bias, residual, alpha, head_dim);
   }
 };
 
@@ -93,8 +97,10 @@ struct Product {
     a = of_type(options.element, count(m, k));
     w = of_type(options.element, count(n, k));
     if (options.bias) bias = of_type(options.element, count(n, 1));
-    if (options.residual) residual = of_type(options.out_element(), count(m, n));
+    if (options.residual) residual = of_type(options.out_element(), count(m, out_cols()));
   }
+
+  std::int64_t out_cols() const { return options.is_gated() ? n / 2 : n; }
 
   std::string name(const std::string& family) const {
     return fmt::format("{} {}x{}x{}, {}, {}", family, m, n, k, options.name(), name_of(inputs));
@@ -111,7 +117,7 @@ struct Product {
   reference::Expected expected() const {
     const bool exact = inputs == Inputs::small_integers &&
                        (options.activation == "none" || options.activation == "relu");
-    auto of_formula = reference::expect_gemm(problem(), a, w);
+    auto of_formula = in_layout(reference::expect_gemm(problem(), a, w));
     if (exact) return reference::exactly_as(options.out_element(), std::move(of_formula));
     const bool plain =
         options.activation == "none" && !options.bias && !options.residual && options.alpha == 1;
@@ -119,6 +125,21 @@ struct Product {
   }
 
  private:
+  /// Of [m, n], or [n / head_dim, m, head_dim].
+  reference::Expected in_layout(const reference::Expected& rows) const {
+    if (options.head_dim == 0) return rows;
+    reference::Expected heads = rows;
+    for (std::int64_t i = 0; i < m; ++i)
+      for (std::int64_t j = 0; j < n; ++j) {
+        const std::int64_t d = options.head_dim;
+        const auto from = static_cast<std::size_t>(i * n + j);
+        const auto to = static_cast<std::size_t>((j / d * m + i) * d + j % d);
+        heads.value[to] = rows.value[from];
+        heads.bound[to] = rows.bound[from];
+      }
+    return heads;
+  }
+
   reference::Gemm problem() const {
     using reference::Activation;
     reference::Gemm p;
@@ -130,6 +151,7 @@ struct Product {
     p.alpha = options.alpha;
     p.bias = bias;
     p.residual = residual;
+    p.gated = options.is_gated();
     p.error_units = options.error_units(k);
     const std::string& name = options.activation;
     p.activation = name == "relu"        ? Activation::relu
@@ -148,7 +170,7 @@ class ProductFixture : public DeviceFixture {
   std::vector<float> run(const rt::Kernel& kernel, const Product& p, bool in_place = false) const {
     const bool is_gemv = kernel.info().template_name == "gemv";
     const rt::Shape w_shape = p.options.is_out_in() ? rt::Shape{p.n, p.k} : rt::Shape{p.k, p.n};
-    const rt::Shape row_shape = is_gemv ? rt::Shape{p.n} : rt::Shape{p.m, p.n};
+    const rt::Shape row_shape = is_gemv ? rt::Shape{p.out_cols()} : rt::Shape{p.m, p.out_cols()};
     const rt::DType dtype = dtype_of(p.options.element);
     const rt::DType out_dtype = dtype_of(p.options.out_element());
     const auto a = input(p.a, is_gemv ? rt::Shape{p.k} : rt::Shape{p.m, p.k}, dtype);
@@ -173,7 +195,7 @@ class ProductFixture : public DeviceFixture {
     const auto expected = p.expected();
     const auto actual = run(kernel, p, in_place);
     CHECK(compare(actual, expected.value, expected.bound,
-                  {static_cast<std::size_t>(p.m), static_cast<std::size_t>(p.n)}));
+                  {static_cast<std::size_t>(p.m), static_cast<std::size_t>(p.out_cols())}));
   }
 };
 
