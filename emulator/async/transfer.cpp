@@ -1,5 +1,5 @@
-// Bulk copies are started: operands are read and checked (PTX ISA, "cp.async.bulk",
-// "cp.async.bulk.tensor", "cp.reduce.async.bulk").
+// Bulk copies and asynchronous stores are started: operands are read and checked (PTX ISA,
+// "cp.async.bulk", "cp.async.bulk.tensor", "cp.reduce.async.bulk", "st.async").
 #include <bit>
 #include <cstring>
 
@@ -29,7 +29,9 @@ class Start {
     t_->warp = &w_;
     t_->lane = lane_;
     if (form_.rank > 0 && !read_map()) return false;
-    if (form_.rank == 0) {
+    if (stores()) {
+      read_values();
+    } else if (form_.rank == 0) {
       t_->bytes = w_.lanes<std::uint32_t>(form_.bytes)[lane_];
       if (t_->bytes % plain_align != 0)
         return wrong(text("a bulk copy of ", t_->bytes, " bytes, which is no multiple of 16"));
@@ -66,6 +68,26 @@ class Start {
   }
 
  private:
+  bool stores() const { return form_.way == TransferWay::from_registers; }
+
+  /// The values are read at once, whenever they arrive.
+  void read_values() {
+    const auto each = static_cast<std::size_t>(form_.value_bytes);
+    t_->bytes = each * static_cast<std::size_t>(form_.value_count);
+    t_->data.resize(t_->bytes);
+    t_->written.resize(t_->bytes);
+    t_->has_read = true;
+    for (std::size_t k = 0; k < static_cast<std::size_t>(form_.value_count); ++k) {
+      const Slot slot = form_.values[k];
+      if (each == 4)
+        std::memcpy(&t_->data[k * each], &w_.lanes<std::uint32_t>(slot)[lane_], each);
+      else
+        std::memcpy(&t_->data[k * each], &w_.lanes<std::uint64_t>(slot)[lane_], each);
+      const bool known = !w_.checked || has_lane(w_.defined[slot], lane_);
+      std::memset(&t_->written[k * each], known ? 1 : 0, each);
+    }
+  }
+
   void launch_one(std::unique_ptr<Transfer> t) {
     Cta& cta = *w_.cta;
     if (form_.way == TransferWay::to_global)
@@ -147,6 +169,7 @@ class Start {
         return read_shared(form_.from, false, t_->from) && read_global(form_.to);
       case TransferWay::within_cluster:
         return read_shared(form_.from, false, t_->from) && read_shared(form_.to, true, t_->to);
+      case TransferWay::from_registers: return read_shared(form_.to, true, t_->to);
       case TransferWay::prefetch: break;
     }
     return false;
@@ -165,7 +188,9 @@ class Start {
     Fault why = Fault::none;
     place = resolve_cluster_address(w_, address, &why);
     if (!cluster && place.block != w_.cta) place.block = nullptr;
-    const std::uint32_t align = form_.rank > 0 ? tensor_align : plain_align;
+    const std::uint32_t align = form_.rank > 0 ? tensor_align
+                                : stores()     ? static_cast<std::uint32_t>(t_->bytes)
+                                               : plain_align;
     // A permutation may move bytes to the end of the last span.
     const std::uint64_t span = form_.rank > 0 ? swizzle_span(t_->map.swizzle) : 1;
     const std::uint64_t end = (place.offset + t_->bytes + span - 1) / span * span;

@@ -9,6 +9,9 @@
 namespace ptxmill::emu {
 namespace {
 
+/// st.async is asynchronous, and yet of the generic proxy.
+bool is_of_async_proxy(const Transfer& t) { return t.form->way != TransferWay::from_registers; }
+
 /// One side of a copy: shows bytes of one stretch of memory to the watches.
 class Side {
  public:
@@ -58,8 +61,9 @@ class Side {
     if (segment_ == 0) return;
     const std::uint64_t last = first + length;
     target_.offset[t_.lane] = first;
-    watch_async_proxy(w_, *t_.instruction, t_.lane, LaneMask{1} << t_.lane, target_, length,
-                      (access_ & AccessBits::writes) != 0);
+    if (is_of_async_proxy(t_))
+      watch_async_proxy(w_, *t_.instruction, t_.lane, LaneMask{1} << t_.lane, target_, length,
+                        (access_ & AccessBits::writes) != 0);
     const std::uint64_t words = (first + Shadow::word - 1) / Shadow::word * Shadow::word;
     const std::uint64_t words_end = std::max(words, last / Shadow::word * Shadow::word);
     for (std::uint64_t b = first; b < std::min(words, last); ++b) piece(b, 1);
@@ -103,7 +107,7 @@ std::uint32_t new_segment(const Transfer& t) {
             .lanes = lane,
             .pending = lane,
             .async = true,
-            .async_proxy = true};
+            .async_proxy = is_of_async_proxy(t)};
   if (t.barrier.block != nullptr) {
     s.agent = async_of(*t.barrier.block).barriers.at(t.barrier.offset).agent;
     s.agent_time = ~Time{0};  // nobody knows of it before it is done
@@ -132,7 +136,7 @@ void watch_transfer(Transfer& t) {
     writes |= AccessBits::reads | static_cast<std::uint32_t>(Scope::gpu) << AccessBits::scope_shift;
   if (way == TransferWay::to_shared) {
     watch_global(t, AccessBits::reads, t.source_segment);
-  } else if (w.checked) {
+  } else if (w.checked && way != TransferWay::from_registers) {
     Side(t, AccessBits::reads, t.source_segment).shared(t.from);
   }
   if (w.stop) return;

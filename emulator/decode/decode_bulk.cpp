@@ -192,6 +192,33 @@ void decode_bulk(Decoder& d) {
   decode_copy(d, reduces, tensor);
 }
 
+void decode_async_store(Decoder& d) {
+  d.require_at_least(90, "st.async");
+  Modifiers& m = d.modifiers();
+  m.take("weak");
+  m.take("shared::cluster");
+  if (!m.take("mbarrier::complete_tx::bytes")) d.mismatch();
+  const std::string_view width = m.take_one({"v2", "v4"});
+  TransferForm form;
+  form.way = TransferWay::from_registers;
+  form.type = d.type();
+  form.value_count = width.empty() ? 1 : width[1] - '0';
+  form.value_bytes = isa::bits(form.type) / 8;
+  const bool word = form.value_bytes == 4 || form.value_bytes == 8;
+  if (!word || form.value_bytes * form.value_count > 16) d.mismatch();
+  BulkOperands o(d);
+  form.to = o.address(AddressSpace::shared);
+  const Operand& given = o.next();
+  const bool vector = given.kind == Operand::Kind::vector;
+  const std::size_t count = vector ? given.parts.size() : 1;
+  if (count != static_cast<std::size_t>(form.value_count)) d.mismatch();
+  for (std::size_t k = 0; k < count; ++k)
+    form.values[k] = d.source(vector ? given.parts[k] : given, form.type);
+  form.barrier = o.address(AddressSpace::shared);
+  o.end();
+  emit_transfer(d, form);
+}
+
 bool decode_proxy_fence(Decoder& d) {
   Modifiers& m = d.modifiers();
   if (m.take("mbarrier_init")) {

@@ -148,6 +148,7 @@ Slot stored_value(Decoder& d, const Operand& o, Type t) {
 }
 
 void decode_st(Decoder& d) {
+  if (d.modifiers().take("async")) return decode_async_store(d);
   const Type t = d.type();
   check_element(d, t);
   const AddressSpace space = space_of(d);

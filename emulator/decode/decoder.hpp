@@ -262,6 +262,8 @@ bool decode_warpgroup(Decoder& d, std::string_view opcode);
 
 /// cp.async.bulk, behind `cp.async`; cp.async.mbarrier.arrive.
 void decode_bulk(Decoder& d);
+/// st.async
+void decode_async_store(Decoder& d);
 void decode_arrival_of_copies(Decoder& d);
 /// fence.proxy and fence.mbarrier_init. False where it is another fence.
 bool decode_proxy_fence(Decoder& d);

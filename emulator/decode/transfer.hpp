@@ -51,12 +51,13 @@ enum class TransferWay : std::uint8_t {
   to_shared,       ///< from global memory
   to_global,       ///< from shared memory
   within_cluster,  ///< from shared memory to that of a block of the cluster
+  from_registers,  ///< to shared memory of a block of the cluster (st.async)
   prefetch,
 };
 
 enum class TransferReduction : std::uint8_t { none, add, min, max, inc, dec, and_, or_, xor_ };
 
-/// A bulk copy: cp.async.bulk, cp.async.bulk.tensor, and the reductions of both.
+/// A bulk copy: cp.async.bulk, cp.async.bulk.tensor, and the reductions of both; or st.async.
 struct TransferForm {
   TransferWay way = TransferWay::to_shared;
   TransferReduction reduction = TransferReduction::none;
@@ -67,7 +68,10 @@ struct TransferForm {
   TransferAddress barrier;   ///< of copies into shared memory
   std::array<Slot, 5> coordinates{};
   Slot bytes = zero_slot;  ///< of plain copies
-  Slot mask = zero_slot;   ///< of multicasts: the blocks of the cluster
+  /// Of stores: the values, each of `value_bytes`, and how many there are.
+  std::array<Slot, 4> values{};
+  int value_bytes = 0, value_count = 0;
+  Slot mask = zero_slot;  ///< of multicasts: the blocks of the cluster
 };
 
 }  // namespace ptxmill::emu

@@ -208,6 +208,15 @@ class Methods {
   }
 #define PTX_SHAPE_at_t2(m) PTX_VECTOR_STORE(m, 2)
 #define PTX_SHAPE_at_t4(m) PTX_VECTOR_STORE(m, 4)
+/* The second address is one of shared::cluster, in a register. */
+#define PTX_SHAPE_at_t4_at(m)                                                           \
+  template <class P>                                                                    \
+  requires AddressFor<Op::m, P>                                                         \
+  void m(P&& at, const std::array<Val<element_of<P>>, 4>& v, const Val<u32>& done,      \
+         Where where = Where::here()) {                                                 \
+    recorder_.emit(Op::m, element_of<P>::type,                                          \
+                   {address(std::forward<P>(at)), group(v), at_register(done)}, where); \
+  }
 #define PTX_VECTOR_STORE(m, n)                                                                   \
   template <class P>                                                                             \
   requires AddressFor<Op::m, P>                                                                  \
@@ -327,6 +336,12 @@ class Methods {
   template <class P>
   static Operand address(P&& at) {
     return at.operand(!std::is_lvalue_reference_v<P>);
+  }
+  static Operand at_register(const Val<u32>& address) {
+    Operand o;
+    o.kind = Operand::Kind::address;
+    o.reg = address.id();
+    return o;
   }
   template <class H>
   static Operand group(const Val<H>& a, const Val<H>& b) {

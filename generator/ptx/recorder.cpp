@@ -167,7 +167,12 @@ void Recorder::emit(Op op, isa::Type type, std::vector<Operand> operands, Where 
   for (const Operand& o : operands)
     if (o.kind == Operand::Kind::address ||
         (o.kind == Operand::Kind::shared && op != Op::mov_address))
-      check_address(row, access_bytes(row, type, operands), o, where);
+      // The second address of such a store is an mbarrier's.
+      check_address(row,
+                    row.shape == isa::Shape::at_t4_at && &o != &operands[0]
+                        ? 8
+                        : access_bytes(row, type, operands),
+                    o, where);
   settle_results(row, operands);
   for (Scope& scope : scopes_)
     if (row.needs > scope.needs) {

@@ -3,7 +3,7 @@
 namespace ptxmill::kernels {
 namespace {
 
-constexpr int warpgroup_threads = 128, warpgroup_warps = 4;
+constexpr int warpgroup_threads = 128;
 /// Accumulators that a thread moves at once.
 constexpr int vector = 4;
 constexpr int vector_bytes = 16;
@@ -20,9 +20,7 @@ ClusterSum::ClusterSum(Emitter& k, int ctas, int warpgroups, int accumulators, i
           "partial", std::int64_t{warpgroups} * (ctas - 1) * owned() * panel * warpgroup_threads)),
       arrived_(k.shared<ptx::b64>("partial_arrived", 1, 8)) {}
 
-void ClusterSum::init() const {
-  k_.mbarrier_init(arrived_, (ctas_ - 1) * warpgroups_ * warpgroup_warps);
-}
+void ClusterSum::init() const { k_.mbarrier_init(arrived_, warpgroups_); }
 
 void ClusterSum::if_owner(const std::string& name, const U32& rank, int panel,
                           const std::function<void()>& body) const {
@@ -46,12 +44,15 @@ void ClusterSum::send(const std::vector<Var<ptx::f32>>& sums, const U32& rank, c
   const U32 slot = k_.selp(rank - 1, rank, is_later);
   const U32 here = place(at, slot, panel);
   const U32 there = k_.assume_multiple(k_.mapa(here, to), vector_bytes);
+  const U32 arrived_here = k_.mov_address(arrived_);
+  const U32 arrived_there = k_.assume_multiple(k_.mapa(arrived_here, to), 8);
   const SharedPtr<ptx::f32> first(k_.recorder, partial_.array(), there.id(), 0);
   for (int i = 0; i < panel_; i += vector) {
     const auto s = static_cast<std::size_t>(panel * panel_ + i);
-    k_.st_shared_cluster_v4(first + i * warpgroup_threads,
-                            std::array<F32, 4>{k_.present(sums[s]), k_.present(sums[s + 1]),
-                                               k_.present(sums[s + 2]), k_.present(sums[s + 3])});
+    k_.st_async_v4(first + i * warpgroup_threads,
+                   std::array<F32, 4>{k_.present(sums[s]), k_.present(sums[s + 1]),
+                                      k_.present(sums[s + 2]), k_.present(sums[s + 3])},
+                   arrived_there);
   }
 }
 
@@ -76,14 +77,13 @@ void ClusterSum::receive(std::vector<Var<ptx::f32>>& sums, const U32& at, int pa
   }
 }
 
-/// One lane for each other CTA says that the warp has sent what it owes it.
-void ClusterSum::announce(const U32& rank) {
-  k_.bar_warp_sync();
-  const U32 lane = k_.laneid();
-  const Pred announces = lane < static_cast<std::uint32_t>(ctas_) && lane != rank;
-  const U32 here = k_.mov_address(arrived_);
-  k_.guard(announces,
-           [&] { k_.mbarrier_arrive_release_cluster(k_.assume_multiple(k_.mapa(here, lane), 8)); });
+/// One thread says how many bytes come for the panels that the CTA owns.
+void ClusterSum::expect(const U32& rank) {
+  const int of_panel = (ctas_ - 1) * panel_ * warpgroup_threads * 4;
+  const U32 own = (panels() + ctas_ - 1 - rank) / static_cast<std::uint32_t>(ctas_);
+  const U32 bytes = own * of_panel;
+  const Pred expects = k_.tid_x() % warpgroup_threads == 0;
+  k_.guard(expects, [&] { k_.mbarrier_arrive_expect_tx(arrived_, bytes); });
 }
 
 void ClusterSum::add(std::vector<Var<ptx::f32>>& sums, const U32& rank, const U32& warpgroup) {
@@ -98,8 +98,8 @@ void ClusterSum::add(std::vector<Var<ptx::f32>>& sums, const U32& rank, const U3
              k_.phase("send panel " + std::to_string(panel) + " to its owner",
                       [&] { send(sums, rank, at, panel); });
            });
-  k_.phase("say what was sent, wait for what others send", [&] {
-    announce(rank);
+  k_.phase("wait for what others send", [&] {
+    expect(rank);
     k_.wait_cluster("partials", arrived_, 0);
   });
   for (int panel : unroll(panels()))

@@ -1,5 +1,6 @@
 // Sums of a tile of which each CTA of a cluster has computed a part of k: they meet in shared
-// memory across the cluster, and are added in the order of the CTAs' ranks.
+// memory across the cluster, by asynchronous stores of which an mbarrier there counts the bytes,
+// and are added in the order of the CTAs' ranks.
 #pragma once
 
 #include <vector>
@@ -32,7 +33,7 @@ class ClusterSum {
   U32 place(const U32& thread_place, const In<ptx::u32>& slot, int panel) const;
   void send(const std::vector<Var<ptx::f32>>& sums, const U32& rank, const U32& at, int panel);
   void receive(std::vector<Var<ptx::f32>>& sums, const U32& at, int panel);
-  void announce(const U32& rank);
+  void expect(const U32& rank);
 
   Emitter& k_;
   int ctas_, warpgroups_, accumulators_, panel_;

@@ -130,6 +130,39 @@ TEST_CASE("clusters: loads and stores in other blocks' memory") {
               shape, [](U32, U32) { return 2u * 64 * 4; });
 }
 
+TEST_CASE("clusters: asynchronous stores into other blocks' memory") {
+  // Each thread sends to the next block, which waits until all bytes have come.
+  const Shape shape{.grid = {4, 1, 1}, .block = {32, 1, 1}, .cluster = {4, 1, 1}};
+  const auto before = [](U32 b) { return (b + 3) % 4; };
+  const auto sent = [&](const std::string& store, int bytes, const std::string& load) {
+    return "setp.eq.u32 %p0, %t, 0;\nadd.u32 %x9, %z, 1016;\n"
+           "@%p0 mbarrier.init.shared::cta.b64 [%x9], 1;\nfence.mbarrier_init.release.cluster;\n"
+           "bar.warp.sync -1;\n" MEET "@%p0 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%x9], " +
+           std::to_string(32 * bytes) +
+           ";\nmov.u32 %x2, %cluster_ctarank;\nadd.u32 %x2, %x2, 1;\nand.b32 %x2, %x2, 3;\n"
+           "mad.lo.u32 %x0, %t, " +
+           std::to_string(bytes) +
+           ", %z;\nmapa.shared::cluster.u32 %x3, %x0, %x2;\n"
+           "mapa.shared::cluster.u32 %x4, %x9, %x2;\n"
+           "mad.lo.u32 %x5, %b, 100, %t;\nadd.u32 %x6, %x5, 1000;\nadd.u32 %x7, %x5, 2000;\n"
+           "add.u32 %x8, %x5, 3000;\nmov.b64 %w0, {%x5, %x6};\n" +
+           store +
+           "\nWAIT:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %p1, [%x9], 0;\n"
+           "@!%p1 bra WAIT;\nbar.warp.sync -1;\n" +
+           load + "\n" MEET;
+  };
+  const std::string async = "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes";
+  check_words(sent(async + ".u32 [%x3], %x5, [%x4];", 4, "ld.shared.u32 %v, [%x0];"), shape,
+              [&](U32 b, U32 t) { return 100 * before(b) + t; });
+  check_words(sent(async + ".b64 [%x3], %w0, [%x4];", 8, "ld.shared.u32 %v, [%x0+4];"), shape,
+              [&](U32 b, U32 t) { return 100 * before(b) + t + 1000; });
+  check_words(sent(async + ".v2.u32 [%x3], {%x6, %x7}, [%x4];", 8, "ld.shared.u32 %v, [%x0+4];"),
+              shape, [&](U32 b, U32 t) { return 100 * before(b) + t + 2000; });
+  check_words(sent(async + ".v4.b32 [%x3], {%x5, %x6, %x7, %x8}, [%x4];", 16,
+                   "ld.shared.u32 %v, [%x0+12];"),
+              shape, [&](U32 b, U32 t) { return 100 * before(b) + t + 3000; });
+}
+
 TEST_CASE("clusters: the barrier in many phases") {
   const Shape shape{.grid = {6, 1, 1}, .block = {96, 1, 1}, .cluster = {3, 1, 1}};
   // A token goes round the blocks; each phase one thread adds its block's number to it.

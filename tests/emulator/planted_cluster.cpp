@@ -12,6 +12,17 @@ namespace {
   "// ---- fill\nst.shared.u32 [%s], %g;\nmov.u32 %v4, %cluster_ctarank;\nxor.b32 %v4, " \
   "%v4, 1;\nmapa.shared::cluster.u32 %v5, %s, %v4;\n"
 
+/// Each thread sends its number in the grid to its word of the other block, whose mbarrier counts
+/// the bytes.
+#define SENT                                                                         \
+  "setp.eq.u32 %k0, %t, 0;\n@%k0 mbarrier.init.shared::cta.b64 [%z+4040], 1;\n"      \
+  "fence.mbarrier_init.release.cluster;\nbar.warp.sync -1;\n" MEET                   \
+  "@%k0 mbarrier.arrive.expect_tx.shared::cta.b64 _, [%z+4040], 128;\n"              \
+  "mov.u32 %v4, %cluster_ctarank;\nxor.b32 %v4, %v4, 1;\n"                           \
+  "mapa.shared::cluster.u32 %v5, %s, %v4;\nmapa.shared::cluster.u32 %v6, %z, %v4;\n" \
+  "// ---- send\n"                                                                   \
+  "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.u32 [%v5], %g, [%v6+4040]; //?\n"
+
 #define HOPPER 0, Outcome::launch_failed, false, "sm_90a"
 
 const Shape pair{.grid = {2, 1, 1}, .block = {32, 1, 1}, .cluster = {2, 1, 1}};
@@ -102,6 +113,15 @@ ld.shared::cluster.u32 %v0, [%v5]; //?
      {"data race on shared memory"},
      pair,
      same,
+     HOPPER},
+    {"an asynchronous store that nobody waits for",
+     SENT "<<||WAIT:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %k1, [%z+4040], 0;\n"
+          "@!%k1 bra WAIT;\nbar.warp.sync -1;>>\n// ---- read\nld.shared.u32 %v0, [%s]; //?\n"
+          "<<WAIT:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 %k1, [%z+4040], 0;\n"
+          "@!%k1 bra WAIT;\nbar.warp.sync -1;||>>\n" MEET "st.global.u32 [%o], %v0;\n",
+     {"data race on shared memory"},
+     pair,
+     [](std::uint32_t i) { return i < 32 ? i + 32 : i - 32; },
      HOPPER},
     {"atomics whose scope does not reach the other block",
      "mov.u32 %v0, 0;\nst.shared.u32 [%s], %v0;\n" MEET

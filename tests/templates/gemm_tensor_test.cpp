@@ -54,14 +54,18 @@ struct Engine {
   const Tile& smallest() const { return tiles[0]; }
   /// Three products leave no registers for the largest tile.
   static bool has(const Kind& kind, const Tile& tile) {
-    return !kind.is_split() || tile.cols < 256;
+    return !kind.is_split() || (tile.cols < 256 && tile.rows == tile.cols);
   }
 };
 const Kind of_f16{Element::f16, "f32", 8}, of_bf16{Element::bf16, "f32", 8},
     of_tf32{Element::f32, "tf32", 4}, of_three{Element::f32, "3xtf32", 4};
 const Engine by_warps{"sm_80",
                       {of_f16, of_bf16, of_tf32, of_three},
-                      {{"64x64", 64, 64, 8}, {"128x128", 128, 128, 8}, {"128x256", 128, 256, 4}}};
+                      {{"64x64", 64, 64, 8},
+                       {"32x64", 32, 64, 8},
+                       {"64x128", 64, 128, 8},
+                       {"128x128", 128, 128, 8},
+                       {"128x256", 128, 256, 4}}};
 const Engine by_warpgroups{"sm_90a",
                            {of_f16, of_bf16, of_tf32},
                            {{"64x96", 64, 96, 8},
