@@ -34,6 +34,7 @@ struct Launch {
   bool explicit_cluster = false;  ///< the launch, or the kernel, asks for clusters
   std::uint32_t dynamic_shared_bytes = 0;
   bool cooperative = false;
+  bool overlaps = false;  ///< it may begin before what is ahead of it in the stream has ended
   std::span<const std::byte> params;  ///< laid out as EntryInfo::params says
   /// Where the module's variables lie, as Program::place_variables returned it. Left empty for a
   /// module that has variables, they are placed for this launch alone.

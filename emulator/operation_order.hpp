@@ -20,6 +20,8 @@ class OperationOrder {
   /// Whether `a` had to end before `b` began: by the order of a stream, an event, a wait of the
   /// host, or an edge of a graph. Operations of long ago count as ordered.
   virtual bool ordered_before(OperationId a, OperationId b) const = 0;
+  /// Whether both are of one stream, or of one branch of a graph.
+  virtual bool same_chain(OperationId a, OperationId b) const = 0;
 };
 
 enum class AccessKind : std::uint8_t {
@@ -36,7 +38,9 @@ class AccessWatch {
   virtual ~AccessWatch() = default;
   /// The current operation touches these bytes. Returns what is wrong with that: an operation that
   /// is not ordered with it touched them as well. Empty where nothing is, or it was said already.
-  virtual std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind) = 0;
+  /// `early`: a launch that overlaps those ahead of it has not waited for them.
+  virtual std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind,
+                            bool early) = 0;
   /// Whether touch() would find something wrong.
   virtual bool objects(DeviceAddress address, std::size_t bytes, AccessKind kind) = 0;
 };

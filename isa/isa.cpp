@@ -72,7 +72,7 @@ bool is_wrapped(Shape shape) {
 
 bool runs_alone(const Row& row) {
   if (row.op == Op::mapa || row.op == Op::cvta_param || row.shape == Shape::u32_count ||
-      row.spelling.starts_with("cp.async.bulk"))
+      row.spelling.starts_with("cp.async.bulk") || row.spelling.starts_with("st.async"))
     return false;
   const bool on_matrices = row.spelling.starts_with("ldmatrix") ||
                            row.spelling.starts_with("stmatrix") || row.spelling.starts_with("mma");

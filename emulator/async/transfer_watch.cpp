@@ -85,7 +85,8 @@ class Side {
     const AccessKind kind = (access_ & AccessBits::writes) == 0 ? AccessKind::read
                             : reduces                           ? AccessKind::atomic
                                                                 : AccessKind::write;
-    const std::string what = grid.watch->touch(address, length, kind);
+    const std::string what =
+        grid.watch->touch(address, length, kind, !w_.cta->has_waited_for_launches);
     if (!what.empty()) async_finding(w_, *t_.instruction, t_.lane, what);
   }
 

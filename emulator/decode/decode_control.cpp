@@ -163,10 +163,12 @@ void decode_bar(Decoder& d, bool is_barrier) {
                sink_slot, zero_slot);
 }
 
-/// griddepcontrol: a launch begins when those before it have ended.
+/// griddepcontrol: a launch begins when those before it have ended; a wait is for the watch.
 void decode_griddepcontrol(Decoder& d) {
   d.expect_operands(0);
-  if (d.modifiers().take_one({"launch_dependents", "wait"}).empty()) d.mismatch();
+  const std::string_view what = d.modifiers().take_one({"launch_dependents", "wait"});
+  if (what.empty()) d.mismatch();
+  if (what == "wait") d.emit(wait_for_launches, {}, {});
 }
 
 /// Memory is consistent here at every step: a fence is for those who watch.

@@ -19,6 +19,7 @@ struct Request {
   Extent cluster{0, 0, 0};  ///< zeros: none asked for
   std::uint32_t dynamic_shared = 0;
   bool cooperative = false;
+  bool overlaps = false;  ///< programmatic dependent launch
   CUstream stream = nullptr;
   void** params = nullptr;
   void** extra = nullptr;
@@ -54,6 +55,9 @@ class KernelLaunch final : public Operation {
         params_(std::move(params)) {}
 
   std::string name() const override { return "kernel " + entry_->name; }
+  StreamWatch::Start start() const override {
+    return request_.overlaps ? StreamWatch::Start::overlapping_launch : StreamWatch::Start::launch;
+  }
 
   CUresult run(Driver& driver, Lock&) const override {
     Launch launch;
@@ -63,6 +67,7 @@ class KernelLaunch final : public Operation {
     if (launch.explicit_cluster) launch.cluster = request_.cluster;
     launch.dynamic_shared_bytes = request_.dynamic_shared;
     launch.cooperative = request_.cooperative;
+    launch.overlaps = request_.overlaps;
     launch.params = params_;
     launch.variables = *variables_;
     launch.operation = driver.ordering.current();
@@ -180,12 +185,15 @@ CUresult apply_attribute(const CUlaunchAttribute& attribute, Request* r) {
       r->cluster = {attribute.value.clusterDim.x, attribute.value.clusterDim.y,
                     attribute.value.clusterDim.z};
       return CUDA_SUCCESS;
-    // Hints: work in a stream runs in order here whatever they say.
+    // Work in a stream runs in order here all the same; the watch knows that it need not.
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+      r->overlaps = attribute.value.programmaticStreamSerializationAllowed != 0;
+      return CUDA_SUCCESS;
+    // Hints.
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
     case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
     case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
     case CU_LAUNCH_ATTRIBUTE_PRIORITY: return CUDA_SUCCESS;
   }
   return CUDA_ERROR_INVALID_VALUE;

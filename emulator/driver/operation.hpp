@@ -5,6 +5,7 @@
 #include <string>
 
 #include "emulator/driver/api.hpp"
+#include "emulator/driver/stream_watch.hpp"
 
 namespace ptxmill::emu::driver {
 
@@ -23,6 +24,8 @@ class Operation {
 
   /// What findings call it: "kernel poke".
   virtual std::string name() const { return "an operation"; }
+  /// For the watch over streams.
+  virtual StreamWatch::Start start() const { return StreamWatch::Start::after_all; }
   /// Whether the host knows that it has ended.
   virtual bool calls_host() const { return false; }
 

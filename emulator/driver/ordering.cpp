@@ -52,6 +52,11 @@ bool Ordering::ordered_before(OperationId a, OperationId b) const {
   return x.chain == y.chain ? x.time < y.time : known(y.after, x.chain) >= x.time;
 }
 
+bool Ordering::same_chain(OperationId a, OperationId b) const {
+  if (a < first_ || b < first_) return false;
+  return operations_.at(a - first_).chain == operations_.at(b - first_).chain;
+}
+
 bool Ordering::host_knows(OperationId id) const {
   if (id < first_) return true;
   const Operation& x = operations_.at(id - first_);

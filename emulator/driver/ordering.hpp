@@ -42,6 +42,7 @@ class Ordering final : public OperationOrder {
   /// The operation that began last.
   OperationId current() const { return first_ + operations_.size() - 1; }
   bool ordered_before(OperationId a, OperationId b) const override;
+  bool same_chain(OperationId a, OperationId b) const override;
   /// Whether the host has waited for the operation: all that is submitted from now on comes after.
   bool host_knows(OperationId id) const;
 

@@ -45,20 +45,29 @@ bool for_words(std::size_t begin, std::size_t end, F f) {
 
 }  // namespace
 
-void StreamWatch::begin(OperationId id, std::string who) {
+void StreamWatch::begin(OperationId id, std::string who, Start start) {
   forget_old();
   rivals_.clear();
+  overlapped_.clear();
   last_page_ = nullptr;
   for (Use& use : uses_) {
     use.reported = false;
     if (!order_.ordered_before(use.id, id)) rivals_.push_back(&use);
   }
-  uses_.push_back({id, std::move(who), {}, {}, false});
+  Start latest = start;
+  for (auto use = uses_.rbegin(); use != uses_.rend() && latest == Start::overlapping_launch;
+       ++use) {
+    if (!order_.same_chain(use->id, id)) continue;
+    latest = use->start;
+    if (latest != Start::after_all) overlapped_.push_back(&*use);
+  }
+  uses_.push_back({id, std::move(who), start, {}, {}, false});
 }
 
 void StreamWatch::clear() {
   uses_.clear();
   rivals_.clear();
+  overlapped_.clear();
   page_count_ = 0;
 }
 
@@ -142,20 +151,33 @@ bool StreamWatch::objects(DeviceAddress address, std::size_t bytes, AccessKind k
   });
 }
 
-std::string StreamWatch::touch(DeviceAddress address, std::size_t bytes, AccessKind kind) {
-  const std::lock_guard lock(mutex_);
-  if (bytes == 0 || uses_.empty()) return {};
-  record(address, address + bytes, kind);
-  for (Use* rival : rivals_) {
-    if (rival->reported) continue;
-    const Overlap o = overlap(*rival, address, address + bytes, kind);
+std::string StreamWatch::conflict_with(const std::vector<Use*>& others, DeviceAddress begin,
+                                       DeviceAddress end, AccessKind kind, std::string_view what,
+                                       std::string_view why) {
+  for (Use* other : others) {
+    if (other->reported) continue;
+    const Overlap o = overlap(*other, begin, end, kind);
     if (!o.found) continue;
-    rival->reported = true;
-    return text("memory used by two streams at once: ", uses_.back().who, " ", verb(kind),
-                " the byte at 0x", hex(o.at), ", which ", rival->who, " ", verb(o.kind),
-                "; no event, graph edge or wait of the host orders the two");
+    other->reported = true;
+    return text(what, ": ", uses_.back().who, " ", verb(kind), " the byte at 0x", hex(o.at),
+                ", which ", other->who, " ", verb(o.kind), "; ", why);
   }
   return {};
+}
+
+std::string StreamWatch::touch(DeviceAddress address, std::size_t bytes, AccessKind kind,
+                               bool early) {
+  const std::lock_guard lock(mutex_);
+  if (bytes == 0 || uses_.empty()) return {};
+  const DeviceAddress end = address + bytes;
+  record(address, end, kind);
+  std::string found =
+      conflict_with(rivals_, address, end, kind, "memory used by two streams at once",
+                    "no event, graph edge or wait of the host orders the two");
+  if (found.empty() && early)
+    found = conflict_with(overlapped_, address, end, kind, "memory used before griddepcontrol.wait",
+                          "the launch overlaps those ahead of it in the stream");
+  return found;
 }
 
 }  // namespace ptxmill::emu::driver

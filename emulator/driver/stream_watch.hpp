@@ -1,4 +1,5 @@
-// Finds memory that operations of different streams use with nothing that orders them.
+// Finds memory that operations of different streams use with nothing that orders them, or that a
+// launch uses while the one ahead of it, which it overlaps, may still run.
 #pragma once
 
 #include <array>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -20,15 +22,21 @@ class StreamWatch final : public AccessWatch {
  public:
   explicit StreamWatch(const OperationOrder& order) : order_(order) {}
 
+  enum class Start : std::uint8_t {
+    after_all,           ///< no launch: it begins when all ahead of it in the stream has ended
+    launch,              ///< so does a launch, but others may overlap it
+    overlapping_launch,  ///< a launch that overlaps those ahead of it
+  };
   /// The operation `id` begins; `who` names it and its stream.
-  void begin(OperationId id, std::string who);
-  std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind) override;
+  void begin(OperationId id, std::string who, Start start);
+  std::string touch(DeviceAddress address, std::size_t bytes, AccessKind kind, bool early) override;
   bool objects(DeviceAddress address, std::size_t bytes, AccessKind kind) override;
   void clear();
   /// Forgets the operations for which `known(id)` holds: no other will be compared with them.
   template <class Known>
   void forget(Known known) {
     rivals_.clear();
+    overlapped_.clear();
     std::erase_if(uses_, [&](const Use& use) {
       if (!known(use.id)) return false;
       page_count_ -= use.pages.size();
@@ -50,6 +58,7 @@ class StreamWatch final : public AccessWatch {
   struct Use {
     OperationId id = 0;
     std::string who;
+    Start start = Start::after_all;
     std::unordered_map<std::uint64_t, Page> pages;  ///< by address / page_bytes
     std::vector<Range> ranges;                      ///< large pieces
     bool reported = false;                          ///< against the current operation
@@ -65,11 +74,16 @@ class StreamWatch final : public AccessWatch {
                                   AccessKind kind);
   void record(DeviceAddress begin, DeviceAddress end, AccessKind kind);
   void forget_old();
+  std::string conflict_with(const std::vector<Use*>& others, DeviceAddress begin, DeviceAddress end,
+                            AccessKind kind, std::string_view what, std::string_view why);
 
   const OperationOrder& order_;
-  std::mutex mutex_;            ///< of touch()
-  std::deque<Use> uses_;        ///< the current one last
-  std::vector<Use*> rivals_;    ///< of the current one
+  std::mutex mutex_;          ///< of touch()
+  std::deque<Use> uses_;      ///< the current one last
+  std::vector<Use*> rivals_;  ///< of the current one
+  /// Launches that may still run while the current one has not waited for them: it overlaps the one
+  /// ahead of it, and that perhaps the one before.
+  std::vector<Use*> overlapped_;
   std::size_t page_count_ = 0;  ///< of all uses
   // The page that was touched last.
   std::uint64_t last_number_ = 0;

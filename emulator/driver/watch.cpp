@@ -58,7 +58,8 @@ AccessWatch* Driver::watch(const Operation& operation, bool whole) {
   if (watched_ != ordering.current()) {
     watched_ = ordering.current();
     stream_watch_.forget([&](OperationId id) { return ordering.host_knows(id); });
-    stream_watch_.begin(watched_, text(operation.name(), " in ", name_of(*current_stream_)));
+    stream_watch_.begin(watched_, text(operation.name(), " in ", name_of(*current_stream_)),
+                        operation.start());
   }
   return &stream_watch_;
 }
@@ -67,7 +68,7 @@ api::CUresult Driver::touch(const Operation& operation, DeviceAddress address, s
                             AccessKind kind) {
   AccessWatch* const watch_here = watch(operation, true);
   if (watch_here == nullptr) return api::CUDA_SUCCESS;
-  const std::string wrong = watch_here->touch(address, bytes, kind);
+  const std::string wrong = watch_here->touch(address, bytes, kind, false);
   if (wrong.empty()) return api::CUDA_SUCCESS;
   const bool fails = settings.execute.check == Check::fail;
   report(text("ptxmill emulator: ", fails ? "error" : "warning", ": ", wrong, "\n"));

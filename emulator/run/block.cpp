@@ -152,6 +152,7 @@ void start_block(Grid& grid, Cta& cta, std::uint64_t number) {
   std::fill(cta.local_written.begin(), cta.local_written.end(), std::uint8_t{0});
   cta.live_warps = grid.block_warps;
   cta.next_warp = 0;
+  cta.has_waited_for_launches = !grid.launch.overlaps;
   cta.uniform.clear();
   cta.async.reset();
   if (cta.shared_shadow) cta.shared_shadow->forget(0, cta.shared.size());

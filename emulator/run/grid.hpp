@@ -132,8 +132,12 @@ struct Cta {
   Warpgroups warpgroups;  ///< of kernels with instructions of theirs
   std::uint32_t live_warps = 0;
   std::size_t next_warp = 0;  ///< where the round goes on
-  UniformValues uniform;      ///< of sets within the block
-  std::mt19937_64 random;     ///< for all that the random schedule leaves to chance in the block
+  /// Whether a thread has waited for what is ahead of the launch in its stream, if it overlaps
+  /// that. What others of the block learn from it by a barrier is not followed: for them it counts
+  /// as well.
+  bool has_waited_for_launches = true;
+  UniformValues uniform;   ///< of sets within the block
+  std::mt19937_64 random;  ///< for all that the random schedule leaves to chance in the block
   CtaOrder order;
   Releases releases;  ///< at addresses in shared memory
   AccessSets sets;    ///< of cells in shared memory

@@ -62,12 +62,16 @@ std::uint64_t bytes_of(Warp& w, const Instruction& i, const InstructionTraits& t
   return std::min<std::uint64_t>(traits.bytes, w.lanes<std::uint32_t>(i.s[2])[lane]);
 }
 
+bool is_early(const Warp& w) {
+  return !static_cast<const WarpState&>(w).cta->has_waited_for_launches;
+}
+
 /// Shows the accesses to the watch, those of neighbouring lanes as one.
 void watch(Grid& grid, Warp& w, std::uint32_t pc, LaneMask active, const Addresses& addresses) {
   const Instruction& i = grid.kernel.code[pc];
   const InstructionTraits traits = grid.kernel.traits[pc];
   const auto show = [&](std::uint64_t begin, std::uint64_t end, int lane) {
-    const std::string wrong = grid.watch->touch(begin, end - begin, traits.access);
+    const std::string wrong = grid.watch->touch(begin, end - begin, traits.access, is_early(w));
     if (wrong.empty()) return;
     add_finding(grid, text(wrong, "\n  ", where(grid, pc), "\n  ", who(grid, w, lane)),
                 Outcome::launch_failed, Severity::finding);

@@ -197,7 +197,7 @@ class ParallelLaunch {
     });
     if (!fine) return false;
     footprint_.for_each([&](DeviceAddress at, std::size_t bytes, bool writes) {
-      watch->touch(at, bytes, kind(writes));
+      watch->touch(at, bytes, kind(writes), false);
     });
     return true;
   }
@@ -234,6 +234,8 @@ bool run_in_parallel(Grid& grid) {
   if (threads < 2 || grid.launch.cooperative) return false;
   if (grid.launch.cluster != std::array<std::uint32_t, 3>{1, 1, 1}) return false;
   if (is_asynchronous(grid.kernel) || needs_order(grid.kernel)) return false;
+  // The watch wants to know of each access whether it came before the wait.
+  if (grid.launch.overlaps && grid.watch != nullptr) return false;
   return ParallelLaunch(grid, blocks, static_cast<unsigned>(threads)).run();
 }
 

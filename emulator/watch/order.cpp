@@ -282,6 +282,10 @@ void run_fence(Warp& warp, const Instruction& i, LaneMask lanes) {
   if (warp.checked) order_fence(static_cast<WarpState&>(warp), lanes, static_cast<Scope>(i.imm));
 }
 
+void wait_for_launches(Warp& warp, const Instruction&, LaneMask) {
+  static_cast<WarpState&>(warp).cta->has_waited_for_launches = true;
+}
+
 void order_read(WarpState& w, int lane, Releases& releases, std::uint64_t address, Scope scope,
                 bool acquires) {
   const auto found = releases.find(address);

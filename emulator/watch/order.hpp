@@ -129,6 +129,8 @@ void order_release(Cta& cta, BarrierOrder& b, const std::vector<bool>& waited);
 
 /// The handler of a fence, whose Scope is the instruction's imm.
 void run_fence(Warp& warp, const Instruction& instruction, LaneMask lanes);
+/// Handler of griddepcontrol.wait.
+void wait_for_launches(Warp& warp, const Instruction& instruction, LaneMask lanes);
 /// A fence of `lanes`.
 void order_fence(WarpState& w, LaneMask lanes, Scope scope);
 /// A strong read or write of one lane at `address`. A read-modify-write is first the one, then the

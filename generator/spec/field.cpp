@@ -310,7 +310,8 @@ Complaint ChoiceSteps::take_step(const Node& item) {
 Complaint ChoiceSteps::take(const Node& v) {
   if (v.kind != Node::Kind::array || v.items.size() > most)
     return fmt::format(
-        "expected a list of at most {} words, each but the last with \" from \" and a number, got {}",
+        "expected a list of at most {} words, each but the last with \" from \" and a number, got "
+        "{}",
         most, v.describe());
   value_.clear();
   for (std::size_t i = 0; i < v.items.size(); ++i)

@@ -32,6 +32,7 @@ class Given final : public OperationOrder {
   bool ordered_before(OperationId a, OperationId b) const override {
     return before.at(b).count(a) != 0;
   }
+  bool same_chain(OperationId, OperationId) const override { return false; }
   std::map<OperationId, Past> before;
 };
 
@@ -155,7 +156,7 @@ TEST_CASE("the watch finds the bytes that two operations share") {
       for (OperationId a = 1; a < id; ++a)
         if (random() % 2 == 0) order.before[id].insert(a);
       order.before[id];
-      watch.begin(id, "operation " + std::to_string(id) + " ");
+      watch.begin(id, "operation " + std::to_string(id) + " ", StreamWatch::Start::launch);
       std::set<OperationId> named;
       for (int access = 0; access < 6; ++access) {
         const AccessKind kind = kinds[random() % 3];
@@ -170,7 +171,7 @@ TEST_CASE("the watch finds the bytes that two operations share") {
               if (k != kind || k == AccessKind::write) expected.insert(a);
           }
         }
-        const std::string found = watch.touch(at, bytes, kind);
+        const std::string found = watch.touch(at, bytes, kind, false);
         INFO(found);
         CHECK(found.empty() == expected.empty());
         for (const OperationId a : expected) {

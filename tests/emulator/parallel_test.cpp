@@ -38,7 +38,7 @@ struct Trace {
 /// Remembers every byte, and has something against one of them.
 class Witness final : public AccessWatch {
  public:
-  std::string touch(DeviceAddress at, std::size_t bytes, AccessKind kind) override {
+  std::string touch(DeviceAddress at, std::size_t bytes, AccessKind kind, bool) override {
     std::string wrong;
     for (DeviceAddress b = at; b < at + bytes; ++b) {
       touched[b] |= kind == AccessKind::read ? 1u : 2u;
