@@ -191,6 +191,16 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
      .swaps = true},
 };
 
+// Three products of tf32: 229,472 bytes of shared memory.
+const std::vector<WgmmaTile> tiles_of_warpgroups_of_three{
+    {.name = "64x128", .cols = 128, .consumers = 2, .stages = 4, .across = true},
+    {.name = "128x64", .cols = 64, .consumers = 2, .stages = 6},
+    {.name = "128x128", .cols = 128, .consumers = 2, .stages = 4},
+    {.name = "128x128t", .cols = 128, .consumers = 2, .stages = 4, .turns = true},
+    {.name = "64x128t", .cols = 128, .consumers = 2, .stages = 4, .across = true, .turns = true},
+    {.name = "128x64t", .cols = 64, .consumers = 2, .stages = 6, .turns = true},
+};
+
 /// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.
 constexpr int fma_rate = 128;
 constexpr std::int64_t simt_overhead = 8000, mma_overhead = 3000;
@@ -214,7 +224,9 @@ const std::vector<MmaTile>& mma_tiles(MmaMath math) {
   return math == MmaMath::tf32_x3 ? mma_tiles_of_three : mma_tiles_of_halves;
 }
 
-const std::vector<WgmmaTile>& wgmma_tiles() { return tiles_of_warpgroups; }
+const std::vector<WgmmaTile>& wgmma_tiles(MmaMath math) {
+  return math == MmaMath::tf32_x3 ? tiles_of_warpgroups_of_three : tiles_of_warpgroups;
+}
 
 int gemm_tile_number(const std::string& name) { return number_of(simt_tiles, name); }
 
@@ -222,7 +234,9 @@ int mma_tile_number(MmaMath math, const std::string& name) {
   return number_of(mma_tiles(math), name);
 }
 
-int wgmma_tile_number(const std::string& name) { return number_of(tiles_of_warpgroups, name); }
+int wgmma_tile_number(MmaMath math, const std::string& name) {
+  return number_of(wgmma_tiles(math), name);
+}
 
 std::vector<TileChoice> choose_gemm_tiles(const Dim& m, const Dim& n, const Dim& k) {
   if (!n.is_static() || !k.is_static()) {
@@ -252,7 +266,7 @@ std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
   const auto at = [](int cols, int split, std::int64_t least_m) {
     const std::string parts = split > 1 ? "k" + std::to_string(split) : "";
     const std::string name = "w128x" + std::to_string(cols) + parts;
-    return TileChoice{wgmma_tile_number(name), least_m};
+    return TileChoice{wgmma_tile_number(MmaMath::half, name), least_m};
   };
   const int split = n.get() <= 32 * 128 && k.get() >= 4096 ? 8 : 1;
   return {at(64, split, 17), at(16, split, 0)};
@@ -260,15 +274,19 @@ std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
 
 std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
   constexpr std::int64_t few = 64;
-  if (!n.is_static() || !k.is_static())
-    return {{wgmma_tile_number("128x128"), 10 * 128 + 1, 10 * 64 + 1},
-            {wgmma_tile_number("64x128"), 17},
-            {wgmma_tile_number("w128x16k4")}};
+  const bool of_three = math == MmaMath::tf32_x3;
+  const auto number = [&](const char* name) { return wgmma_tile_number(math, name); };
+  if (!n.is_static() || !k.is_static()) {
+    const TileChoice large{number("128x128"), 10 * 128 + 1, 10 * 64 + 1};
+    if (of_three) return {large, {number("64x128")}};
+    return {large, {number("64x128"), 17}, {number("w128x16k4")}};
+  }
   std::vector<TileCost> costs;
-  for (const WgmmaTile& t : tiles_of_warpgroups)
+  for (const WgmmaTile& t : wgmma_tiles(math))
     if (!t.swaps)
       costs.push_back({t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail});
   std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
+  if (of_three) return all;
   // The choice that covers the least m that is not few ends the list.
   const auto last = std::find_if(all.begin(), all.end(),
                                  [](const TileChoice& c) { return c.least_m <= few + 1; });

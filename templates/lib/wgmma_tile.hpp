@@ -21,10 +21,13 @@ struct WgmmaTile {
   int cluster = 1;  ///< CTAs below one another that share the copies for the columns
   int split = 1;    ///< CTAs of a cluster that share a tile's k
   int ctas_per_sm = 1;
-  int rows() const { return 64 * blocks * (alternates ? 1 : consumers); }
+  int rows() const { return 64 * blocks * (alternates || across ? 1 : consumers); }
   /// Whether the rows are of w and the columns of a: for few rows of a, of which no block of 64
   /// would be full.
   bool swaps = false;
+  /// In three products of tf32: whether the warpgroups lie beside one another, not below.
+  bool across = false;
+  bool turns = false;
   /// For the choice among tiles: per cent of the tensor cores' rate that the loop reaches, cycles
   /// that each tile takes outside it, and cycles that the last one takes to be stored. Measured.
   int efficiency = 90;
