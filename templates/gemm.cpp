@@ -147,8 +147,7 @@ const char* Gemm::tile_name(int number) const {
 
 void Gemm::check() const {
   // Without a target, a tile of any of those that multiply so will do.
-  const bool of_warpgroups =
-      !target() && mma() && wgmma_tile_number(*mma(), tile_size.get()) >= 0;
+  const bool of_warpgroups = !target() && mma() && wgmma_tile_number(*mma(), tile_size.get()) >= 0;
   if (!tile_size.is("auto") && !of_warpgroups && tile_number(tile_size.get()) < 0)
     refuse(tile_size, tile_size.get() + " is no tile of this gemm" +
                           (target() ? " on " + target()->name() : ""));

@@ -1,15 +1,18 @@
-// gemm of f32 on Hopper's tensor cores in three products of tf32. Each operand is a sum of two tf32,
-// hi + lo. wgmma takes the upper bits of an f32, so that w's tile as it was copied is its hi; two
-// warps write its lo beside it. The warpgroups that multiply split a in registers, whence wgmma takes
-// it: with both operands split in shared memory, that would be read more often than it can be.
+// gemm of f32 on Hopper's tensor cores in three products of tf32. Each operand is a sum of two
+// tf32, hi + lo. wgmma takes the upper bits of an f32, so that w's tile as it was copied is its hi;
+// a warpgroup of its own writes its lo beside it. The warpgroups that multiply split a in
+// registers, from which wgmma takes it: shared memory could not serve both operands' parts as fast
+// as they are multiplied.
 //
 // The tensor cores cut sums toward zero. They therefore add up only the 32 of k of a stage, small
 // products first, and the results are added outside them, rounded to nearest. Two warpgroups take
 // turns, so that one's products run while the other adds.
+#include <algorithm>
 #include <array>
 
 #include "generator/ptx/descriptor.hpp"
 #include "templates/gemm_wgmma.hpp"
+#include "templates/lib/cluster_sum.hpp"
 #include "templates/lib/ring.hpp"
 #include "templates/lib/tile_store.hpp"
 #include "templates/lib/tile_walk.hpp"
@@ -26,8 +29,8 @@ constexpr int warpgroup = 128, warp = 32;
 constexpr int depth = wgmma_stage_bytes / 4, step_depth = 8, steps = depth / step_depth;
 /// Rows of tiles that neighbouring CTAs compute together.
 constexpr int group_rows = 16;
-/// The copying warpgroup's warps from this one on split w.
-constexpr int first_splitting_warp = 2, splitting_warps = 2;
+/// The bits of an f32 that tf32 has, and half of the last one's worth.
+constexpr std::uint32_t kept_bits = 0xffffe000, half_unit = 0x1000;
 
 /// A register of 32 bits as the f32 that it holds.
 F32 as_f32(const B32& bits) { return {bits.recorder(), bits.id()}; }
@@ -63,14 +66,20 @@ class Body {
   void hand_over();
   /// The columns that a warpgroup has.
   int cols() const { return tile_.across ? tile_.cols / tile_.consumers : tile_.cols; }
-  /// Stages come in pairs, since those that the multiplying warpgroups hold have registers of their
-  /// own. Beyond k, copies bring zeros.
-  Extent pairs() const { return ceil_div(k_.dim(problem_.k), 2 * depth); }
+  void store(const Tile& tile, const U32& first_row, const U32& first_col);
+  /// The pairs of stages that this CTA has of its tiles: where they begin, where they end. Stages
+  /// come in pairs, since of two that follow one another each has registers of its own. Beyond k,
+  /// copies bring zeros.
+  std::pair<Extent, Extent> own_pairs(const std::string& name) const;
+  /// Runs the body for each stage of them.
+  void each_stage(const std::string& name, const std::function<void(const U32& k_tile)>& body);
 
   Emitter& k_;
   const WgmmaTile& tile_;
   const WgmmaProblem& problem_;
   U32 thread_, warpgroup_;
+  std::optional<U32> cluster_rank_;
+  std::optional<ClusterSum> shared_sum_;
   SharedTile<ptx::b32> a_;
   SharedTile<ptx::b8> w_, w_low_;
   TileStore store_;
@@ -97,11 +106,16 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
       a_(k, "a_ring", tile.rows(), depth, tile.stages),
       w_(k, "w_ring", tile.cols, wgmma_stage_bytes, tile.stages),
       w_low_(k, "w_low_ring", tile.cols, wgmma_stage_bytes, tile.stages),
-      store_(k, {problem.out, problem.bias, problem.residual, problem.epilogue, problem.m, problem.n},
+      store_(k,
+             {problem.out, problem.bias, problem.residual, problem.epilogue, problem.m, problem.n},
              tile.consumers, cols()),
       ring_(k, tile.stages, tile.consumers * warpgroup / warp),
       split_(k.shared<ptx::b64>("split", tile.stages, 8)),
-      walk_(k, k.dim(problem.m), k.dim(problem.n), tile.rows(), tile.cols, group_rows) {}
+      walk_(k, k.dim(problem.m), k.dim(problem.n), tile.rows(), tile.cols, group_rows) {
+  if (tile.split == 1) return;
+  cluster_rank_ = k.let("cluster_rank", k.cluster_ctarank());
+  shared_sum_.emplace(k, tile.split, tile.consumers, cols() / 2, store_.panel_sums());
+}
 
 void Body::set_up() {
   k_.if_("first_thread", thread_ == 0, [&] {
@@ -109,24 +123,43 @@ void Body::set_up() {
       for (const Tensor* t : {&problem_.a, &problem_.w, &problem_.out})
         k_.prefetch_tensormap(k_.map(*t));
       ring_.init();
-      for (int stage : unroll(tile_.stages)) k_.mbarrier_init(split_ + stage, splitting_warps);
+      for (int stage : unroll(tile_.stages)) k_.mbarrier_init(split_ + stage, warpgroup / warp);
+      if (shared_sum_) shared_sum_->init();
       k_.fence_mbarrier_init();
     });
   });
-  k_.sync();
+  if (!cluster_rank_) return k_.sync();
+  k_.bar_warp_sync();
+  k_.barrier_cluster_arrive_relaxed();
+  k_.barrier_cluster_wait();
+}
+
+std::pair<Extent, Extent> Body::own_pairs(const std::string& name) const {
+  const Extent all = ceil_div(k_.dim(problem_.k), 2 * depth);
+  if (tile_.split == 1) return {0, all};
+  const Extent rank(*cluster_rank_);
+  return {k_.let(name + "_first", rank * all / tile_.split),
+          k_.let(name + "_end", (rank + 1) * all / tile_.split)};
+}
+
+void Body::each_stage(const std::string& name, const std::function<void(const U32&)>& body) {
+  const auto pairs = own_pairs(name + "_pairs");
+  const Extent first = pairs.first * 2, end = pairs.second * 2;
+  k_.for_range(name, first.in(), end.in(), 1, body);
 }
 
 /// Runs the body for each of this CTA's tiles.
 void Body::each_tile(const std::string& name, const std::function<void(const Tile&)>& body) {
-  const U32 first = k_.let(name + "_first", k_.ctaid_x());
-  const U32 stride = k_.let(name + "_stride", k_.nctaid_x());
+  const bool clustered = tile_.split > 1;
+  const U32 first = k_.let(name + "_first", clustered ? k_.clusterid_x() : k_.ctaid_x());
+  const U32 stride = k_.let(name + "_stride", clustered ? k_.nclusterid_x() : k_.nctaid_x());
   k_.for_range(name, first, walk_.count(), stride, [&](const U32& tile) {
     const auto place = walk_.place(name, tile);
     body({place.first, place.second});
   });
 }
 
-// ---- the copying warp, and those that split w
+// ---- the copying thread, and the warpgroup that splits w
 
 void Body::copy_stage(const U32& k_tile, const Tile& tile) {
   const U32 stage = cursor_->stage();
@@ -139,10 +172,10 @@ void Body::copy_stage(const U32& k_tile, const Tile& tile) {
 }
 
 void Body::copy_tiles() {
-  k_.if_("copying_lane", k_.elect_sync(), [&] {
+  k_.if_("copying_lane", thread_ == 0u, [&] {
     cursor_.emplace(k_, "copy", ring_, Side::producer, Level::thread);
     each_tile("copied_tile", [&](const Tile& tile) {
-      k_.for_range("copied_k", 0, pairs() * 2, 1, [&](const U32& k_tile) {
+      each_stage("copied_k", [&](const U32& k_tile) {
         k_.phase("copy a stage", [&] {
           copy_stage(k_tile, tile);
           cursor_->advance();
@@ -151,28 +184,25 @@ void Body::copy_tiles() {
     });
     cursor_.reset();
   });
-  k_.bar_warp_sync();
 }
 
 /// What the tensor cores drop of a stage's w: exact in f32. It lies where the swizzle has its
 /// element of w.
 void Body::split_stage() {
-  constexpr int chunk = 4, threads = splitting_warps * warp, batch = 4;
+  constexpr int chunk = 4, threads = warpgroup, most = 4;
   const U32 stage = cursor_->stage();
   k_.wait("w_full", ring_.full(stage), cursor_->parity());
   const U32 own = thread_ % threads * chunk;
-  const auto from = w_.tile(stage).as<ptx::f32>() + own;
+  const auto from = w_.tile(stage).as<ptx::b32>() + own;
   const auto to = w_low_.tile(stage).as<ptx::f32>() + own;
-  const int accesses = tile_.cols * depth / (threads * chunk);
+  const int accesses = tile_.cols * depth / (threads * chunk), batch = std::min(accesses, most);
   for (int first = 0; first < accesses; first += batch) {
-    std::vector<std::array<F32, 4>> w;
+    std::vector<std::array<B32, 4>> w;
     for (int i : unroll(batch)) w.push_back(k_.load<4>(from + (first + i) * threads * chunk));
     for (int i : unroll(batch)) {
       std::vector<F32> low;
-      for (const F32& x : w[static_cast<std::size_t>(i)]) {
-        const U32 kept = k_.bit_cast<ptx::u32>(x) & 0xffffe000u;
-        low.push_back(x - k_.bit_cast<ptx::f32>(kept));
-      }
+      for (const B32& x : w[static_cast<std::size_t>(i)])
+        low.push_back(as_f32(x) - as_f32(k_.and_(x, kept_bits)));
       k_.store(to + (first + i) * threads * chunk,
                std::array<F32, 4>{low[0], low[1], low[2], low[3]});
     }
@@ -185,7 +215,7 @@ void Body::split_stage() {
 void Body::split_tiles() {
   cursor_.emplace(k_, "split", ring_, Side::consumer, Level::warp);
   each_tile("split_tile", [&](const Tile&) {
-    k_.for_range("split_k", 0, pairs() * 2, 1, [&](const U32&) {
+    each_stage("split_k", [&](const U32&) {
       k_.phase("split a stage of w", [&] {
         split_stage();
         cursor_->advance();
@@ -207,9 +237,9 @@ void Body::take_rows(int set) {
   for (int step : unroll(steps)) matrices.push_back(k_.ldmatrix<4>(from.across(2 * step).ptr()));
   Rows& rows = rows_[static_cast<std::size_t>(set)];
   for (std::size_t i = 0; i < rows.high.size(); ++i) {
-    const F32 x = as_f32(matrices[i / 4][i % 4]);
-    rows.high[i] = k_.cvt_rna_tf32(x);
-    rows.low[i] = k_.bit_cast<ptx::b32>(x - as_f32(k_.present(rows.high[i])));
+    const B32& x = matrices[i / 4][i % 4];
+    rows.high[i] = k_.as<ptx::b32>(k_.as<ptx::u32>(x) + half_unit);
+    rows.low[i] = k_.bit_cast<ptx::b32>(as_f32(x) - as_f32(k_.and_(rows.high[i], kept_bits)));
   }
   k_.wait("w_low_full" + name, split_ + stage, cursor_->parity());
 }
@@ -231,14 +261,16 @@ void Body::issue(const Rows& a) {
       adds = true;
     }
   };
-  if (tile_.turns) take_turn();
+  take_turn();
   k_.wgmma_fence();
   products(a.low, w);
   products(a.high, w_low);
   products(a.high, w);
   k_.wgmma_commit_group();
-  if (tile_.turns) hand_over();
+  hand_over();
 }
+
+// A barrier for each of the two warpgroups says that its turn has come.
 
 constexpr int first_turn_barrier = 8;
 
@@ -255,8 +287,8 @@ void Body::add() {
     sums_[i] = k_.present(sums_[i]) + k_.present(of_stage_[i]);
 }
 
-/// Tells the copying warp that this warp is done with the stage before the present one, of which each
-/// lane has read rows.
+/// Tells the copying thread that this warp is done with the stage before the present one, of which
+/// each lane has read rows.
 void Body::release(const Pred& by) {
   k_.bar_warp_sync();
   const ptx::Mbarrier free = ring_.free(k_.present(*last_stage_));
@@ -269,8 +301,9 @@ void Body::multiply() {
   for (auto* sums : {&sums_, &of_stage_})
     for (Var<ptx::f32>& sum : *sums) sum = 0.f;
   const Pred releases = k_.let("releases", k_.laneid() == 0u);
-  k_.for_range("k_pair", 0, pairs(), 1, [&](const U32& pair) {
-    const Pred follows = k_.let("follows", releases && pair > 0u);
+  const auto own = own_pairs("k_pair");
+  k_.for_range("k_pair", own.first, own.second, 1, [&](const U32& pair) {
+    const Pred follows = k_.let("follows", releases && pair > own.first.in());
     for (int set : unroll(2)) {
       const std::string name = ", stage " + std::to_string(set) + " of a pair";
       k_.phase("take the rows of a" + name, [&] { take_rows(set); });
@@ -291,9 +324,21 @@ void Body::multiply() {
   });
 }
 
+void Body::store(const Tile& tile, const U32& first_row, const U32& first_col) {
+  const U32 row = k_.let("stored_row", tile.row + first_row);
+  const U32 col = k_.let("stored_col", tile.col + first_col);
+  if (shared_sum_) shared_sum_->add(sums_, *cluster_rank_, *consumer_);
+  store_.store("tile", sums_, row, col, [&](int panel, const std::function<void()>& body) {
+    if (shared_sum_)
+      shared_sum_->if_owner("stored_panel", *cluster_rank_, panel, body);
+    else
+      body();
+  });
+}
+
 void Body::compute_tiles() {
   cursor_.emplace(k_, "use", ring_, Side::consumer, Level::warpgroup);
-  consumer_ = k_.let("consumer", warpgroup_ - 1);
+  consumer_ = k_.let("consumer", warpgroup_ - 2);
   const U32 first_row =
       k_.let("first_row", tile_.across ? k_.constant<ptx::u32>(0) : *consumer_ * ptx::wgmma_m);
   const U32 first_col =
@@ -312,17 +357,14 @@ void Body::compute_tiles() {
   sums_ = k_.array<ptx::f32>("sum", cols() / 2);
   w_tiles_.emplace(k_, "w_tiles", w_, first_col);
   w_low_tiles_.emplace(k_, "w_low_tiles", w_low_, first_col);
-  if (tile_.turns)
-    k_.if_("second_consumer", *consumer_ == 1u, [&] { hand_over(); });
+  k_.if_("second_consumer", *consumer_ == 1u, [&] { hand_over(); });
   store_.begin(*consumer_);
   each_tile("tile", [&](const Tile& tile) {
     multiply();
-    const U32 row = k_.let("stored_row", tile.row + first_row);
-    const U32 col = k_.let("stored_col", tile.col + first_col);
-    store_.store("tile", sums_, row, col, [](int, const std::function<void()>& body) { body(); });
+    store(tile, first_row, first_col);
   });
-  if (tile_.turns)
-    k_.if_("first_consumer", *consumer_ == 0u, [&] { take_turn(); });
+  // What the other handed over last.
+  k_.if_("first_consumer", *consumer_ == 0u, [&] { take_turn(); });
   store_.drain();
   cursor_.reset();
   last_stage_.reset();
@@ -332,17 +374,18 @@ void Body::emit() {
   set_up();
   k_.griddepcontrol_launch_dependents();
   k_.griddepcontrol_wait();
-  const auto copy_and_split = [&] {
-    k_.phase("copy tiles into the ring, and split w", [&] {
-      const U32 warp_index = k_.shfl_sync_idx(thread_ / warp, 0);
-      k_.if_("copying_warp", warp_index == 0, [&] { copy_tiles(); });
-      k_.if_("splitting_warp", warp_index >= first_splitting_warp, [&] { split_tiles(); });
-    });
+  const auto phase = [&](const char* name, void (Body::*body)()) {
+    return [=, this] { k_.phase(name, [=, this] { (this->*body)(); }); };
   };
   k_.roles(warpgroup_,
-           {{"copies", 1, 40, copy_and_split},
-            {"computes", tile_.consumers, 232,
-             [&] { k_.phase("compute tiles", [&] { compute_tiles(); }); }}});
+           {{"copies", 1, 24, phase("copy tiles into the ring", &Body::copy_tiles)},
+            {"splits", 1, 40, phase("split w", &Body::split_tiles)},
+            {"computes", tile_.consumers, 224, phase("compute tiles", &Body::compute_tiles)}});
+  if (!cluster_rank_) return;
+  // Nobody leaves while another CTA may still write to or arrive at its shared memory.
+  k_.bar_warp_sync();
+  k_.barrier_cluster_arrive();
+  k_.barrier_cluster_wait();
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ void WgmmaMethods::wgmma(WgmmaType type, const std::vector<Var<f32>>& d, const U
 
 void WgmmaMethods::wgmma_tf32(const std::vector<Var<f32>>& d, const std::array<B32, 4>& a,
                               const U64& b, bool adds, Where where) {
-  multiply(WgmmaType::tf32, d, group(a), b,
-           Operand::literal(std::int64_t{adds}, isa::Type::u32), where);
+  multiply(WgmmaType::tf32, d, group(a), b, Operand::literal(std::int64_t{adds}, isa::Type::u32),
+           where);
 }
 
 void WgmmaMethods::multiply(WgmmaType type, const std::vector<Var<f32>>& d, const Operand& a,
@@ -33,8 +33,7 @@ void WgmmaMethods::multiply(WgmmaType type, const std::vector<Var<f32>>& d, cons
   for (const Var<f32>& v : d) sums.group.push_back(v.id());
   const Operand one = Operand::literal(std::int64_t{1}, isa::Type::u32);
   const Operand k_major = Operand::literal(std::int64_t{0}, isa::Type::u32);
-  std::vector<Operand> operands{
-      std::move(sums), a, Operand::of(b.id()), adds, one, one};
+  std::vector<Operand> operands{std::move(sums), a, Operand::of(b.id()), adds, one, one};
   const bool is_tf32 = type == WgmmaType::tf32;
   // 16-bit operands say how each is stored; 32-bit ones have k innermost.
   if (!is_tf32) operands.insert(operands.end(), {k_major, k_major});

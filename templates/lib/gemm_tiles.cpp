@@ -193,12 +193,19 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
 
 // Three products of tf32: 229,472 bytes of shared memory.
 const std::vector<WgmmaTile> tiles_of_warpgroups_of_three{
-    {.name = "64x128", .cols = 128, .consumers = 2, .stages = 4, .across = true},
-    {.name = "128x64", .cols = 64, .consumers = 2, .stages = 6},
-    {.name = "128x128", .cols = 128, .consumers = 2, .stages = 4},
-    {.name = "128x128t", .cols = 128, .consumers = 2, .stages = 4, .turns = true},
-    {.name = "64x128t", .cols = 128, .consumers = 2, .stages = 4, .across = true, .turns = true},
-    {.name = "128x64t", .cols = 64, .consumers = 2, .stages = 6, .turns = true},
+    {.name = "64x128", .cols = 128, .consumers = 2, .stages = 4, .across = true, .splitters = 1},
+    {.name = "128x64", .cols = 64, .consumers = 2, .stages = 6, .splitters = 1},
+    {.name = "128x128", .cols = 128, .consumers = 2, .stages = 4, .splitters = 1},
+    {.name = "64x128k2",
+     .cols = 128,
+     .consumers = 2,
+     .stages = 4,
+     .split = 2,
+     .across = true,
+     .splitters = 1},
+    {.name = "128x64k2", .cols = 64, .consumers = 2, .stages = 5, .split = 2, .splitters = 1},
+    {.name = "128x128k2", .cols = 128, .consumers = 2, .stages = 3, .split = 2, .splitters = 1},
+    {.name = "128x64k4", .cols = 64, .consumers = 2, .stages = 3, .split = 4, .splitters = 1},
 };
 
 /// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.

@@ -27,14 +27,14 @@ struct WgmmaTile {
   bool swaps = false;
   /// In three products of tf32: whether the warpgroups lie beside one another, not below.
   bool across = false;
-  bool turns = false;
+  int splitters = 0;  ///< warpgroups that split w
   /// For the choice among tiles: per cent of the tensor cores' rate that the loop reaches, cycles
   /// that each tile takes outside it, and cycles that the last one takes to be stored. Measured.
   int efficiency = 90;
   std::int64_t overhead = 0, tail = 0;
 
   int ctas_in_cluster() const { return cluster * split; }
-  int threads() const { return 128 * (consumers + 1); }
+  int threads() const { return 128 * (1 + splitters + consumers); }
 };
 
 }  // namespace ptxmill::kernels
