@@ -5,8 +5,8 @@
 // as they are multiplied.
 //
 // The tensor cores cut sums toward zero. They therefore add up only the 32 of k of a stage, small
-// products first, and the results are added outside them, rounded to nearest. Two warpgroups take
-// turns, so that one's products run while the other adds.
+// products first, and the results are added outside them, rounded to nearest. Meanwhile the other
+// warpgroup's products run.
 #include <algorithm>
 #include <array>
 
@@ -62,8 +62,6 @@ class Body {
   void issue(const Rows& a);
   void add();
   void release(const Pred& by);
-  void take_turn();
-  void hand_over();
   /// The columns that a warpgroup has.
   int cols() const { return tile_.across ? tile_.cols / tile_.consumers : tile_.cols; }
   void store(const Tile& tile, const U32& first_row, const U32& first_col);
@@ -261,23 +259,11 @@ void Body::issue(const Rows& a) {
       adds = true;
     }
   };
-  take_turn();
   k_.wgmma_fence();
   products(a.low, w);
   products(a.high, w_low);
   products(a.high, w);
   k_.wgmma_commit_group();
-  hand_over();
-}
-
-// A barrier for each of the two warpgroups says that its turn has come.
-
-constexpr int first_turn_barrier = 8;
-
-void Body::take_turn() { k_.bar_sync_at(*consumer_ + first_turn_barrier, 2 * warpgroup); }
-
-void Body::hand_over() {
-  k_.bar_arrive_at(k_.xor_(*consumer_, 1u) + first_turn_barrier, 2 * warpgroup);
 }
 
 /// Adds a stage's sums to those of the tile.
@@ -357,14 +343,11 @@ void Body::compute_tiles() {
   sums_ = k_.array<ptx::f32>("sum", cols() / 2);
   w_tiles_.emplace(k_, "w_tiles", w_, first_col);
   w_low_tiles_.emplace(k_, "w_low_tiles", w_low_, first_col);
-  k_.if_("second_consumer", *consumer_ == 1u, [&] { hand_over(); });
   store_.begin(*consumer_);
   each_tile("tile", [&](const Tile& tile) {
     multiply();
     store(tile, first_row, first_col);
   });
-  // What the other handed over last.
-  k_.if_("first_consumer", *consumer_ == 0u, [&] { take_turn(); });
   store_.drain();
   cursor_.reset();
   last_stage_.reset();

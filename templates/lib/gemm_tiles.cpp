@@ -191,21 +191,53 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
      .swaps = true},
 };
 
-// Three products of tf32: 229,472 bytes of shared memory.
+// Three products of tf32. The widest tile has as many columns as there are registers for, and each
+// a ring that fills shared memory. Where tiles are few, two CTAs of a cluster share k.
 const std::vector<WgmmaTile> tiles_of_warpgroups_of_three{
-    {.name = "64x128", .cols = 128, .consumers = 2, .stages = 4, .across = true, .splitters = 1},
-    {.name = "128x64", .cols = 64, .consumers = 2, .stages = 6, .splitters = 1},
-    {.name = "128x128", .cols = 128, .consumers = 2, .stages = 4, .splitters = 1},
+    {.name = "64x128",
+     .cols = 128,
+     .consumers = 2,
+     .across = true,
+     .splitters = 1,
+     .stages = 4,
+     .efficiency = 64,
+     .overhead = 1200,
+     .tail = 4700},
+    {.name = "128x64",
+     .cols = 64,
+     .consumers = 2,
+     .splitters = 1,
+     .stages = 6,
+     .efficiency = 79,
+     .overhead = 2200,
+     .tail = 4000},
+    {.name = "128x128",
+     .cols = 128,
+     .consumers = 2,
+     .splitters = 1,
+     .stages = 4,
+     .efficiency = 90,
+     .overhead = 4500,
+     .tail = 2900},
     {.name = "64x128k2",
      .cols = 128,
      .consumers = 2,
+     .across = true,
+     .splitters = 1,
      .stages = 4,
      .split = 2,
-     .across = true,
-     .splitters = 1},
-    {.name = "128x64k2", .cols = 64, .consumers = 2, .stages = 5, .split = 2, .splitters = 1},
-    {.name = "128x128k2", .cols = 128, .consumers = 2, .stages = 3, .split = 2, .splitters = 1},
-    {.name = "128x64k4", .cols = 64, .consumers = 2, .stages = 3, .split = 4, .splitters = 1},
+     .efficiency = 60,
+     .overhead = 6500,
+     .tail = 1000},
+    {.name = "128x64k2",
+     .cols = 64,
+     .consumers = 2,
+     .splitters = 1,
+     .stages = 5,
+     .split = 2,
+     .efficiency = 68,
+     .overhead = 5500,
+     .tail = 1000},
 };
 
 /// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.
@@ -279,27 +311,36 @@ std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
   return {at(64, split, 17), at(16, split, 0)};
 }
 
+/// The same in three products of tf32: tiles of 64 rows, of which two CTAs share one where that
+/// leaves no multiprocessor with two.
+std::vector<TileChoice> few_rows_of_three(const Dim& n) {
+  constexpr std::int64_t shared = 66;
+  const bool split = n.get() <= shared * 128;
+  return {{wgmma_tile_number(MmaMath::tf32_x3, split ? "64x128k2" : "64x128")}};
+}
+
 std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
   constexpr std::int64_t few = 64;
   const bool of_three = math == MmaMath::tf32_x3;
   const auto number = [&](const char* name) { return wgmma_tile_number(math, name); };
   if (!n.is_static() || !k.is_static()) {
     const TileChoice large{number("128x128"), 10 * 128 + 1, 10 * 64 + 1};
-    if (of_three) return {large, {number("64x128")}};
+    if (of_three) return {large, {number("128x64"), few + 1}, {number("64x128k2")}};
     return {large, {number("64x128"), 17}, {number("w128x16k4")}};
   }
   std::vector<TileCost> costs;
   for (const WgmmaTile& t : wgmma_tiles(math))
     if (!t.swaps)
-      costs.push_back({t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail});
+      costs.push_back(
+          {t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail, t.split});
   std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
-  if (of_three) return all;
   // The choice that covers the least m that is not few ends the list.
   const auto last = std::find_if(all.begin(), all.end(),
                                  [](const TileChoice& c) { return c.least_m <= few + 1; });
   last->least_m = few + 1;
   all.erase(last + 1, all.end());
-  for (const TileChoice& choice : few_rows(n, k)) all.push_back(choice);
+  for (const TileChoice& choice : of_three ? few_rows_of_three(n) : few_rows(n, k))
+    all.push_back(choice);
   return all;
 }
 

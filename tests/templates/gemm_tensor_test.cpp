@@ -79,9 +79,10 @@ const Engine by_warpgroups{"sm_90a",
                             {"w128x64k4", 64, 128, 8},
                             {"w128x16k8", 16, 128, 8}},
                            {{"64x128", 64, 128, 8},
-                            {"64x64", 64, 64, 8},
                             {"128x64", 128, 64, 8},
-                            {"128x128", 128, 128, 8}}};
+                            {"128x128", 128, 128, 8},
+                            {"64x128k2", 64, 128, 8},
+                            {"128x64k2", 128, 64, 8}}};
 
 std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
                   const std::string& tile = "auto", const std::string& name = "p") {
@@ -288,7 +289,7 @@ std::vector<float> by_chains(const Product& p) {
 TEST_CASE_FIXTURE(TensorFixture, "gemm in 3xtf32 by warpgroups is as exact as f32") {
   if (device().info().compute_capability != 90) return;
   const ProductOptions options = of_three_in_chunks.with();
-  const GeneratedLibrary library(device(), entry(options, dynamic_dims, "64x64"), "", "sm_90a");
+  const GeneratedLibrary library(device(), entry(options, dynamic_dims, "64x128"), "", "sm_90a");
   for (const std::int64_t k : {64, 384, 2048})
     for (const bool positive : {false, true}) {
       CAPTURE(k);
