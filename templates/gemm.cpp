@@ -8,12 +8,13 @@
 #include "templates/gemm_simt.hpp"
 #include "templates/gemm_wgmma.hpp"
 #include "templates/lib/gemm_tiles.hpp"
+#include "templates/lib/overlap.hpp"
 
 namespace ptxmill::kernels {
 namespace {
 
-std::vector<std::string> tile_words() {
-  std::vector<std::string> words{"auto"};
+std::vector<std::string> named_tiles() {
+  std::vector<std::string> words;
   const auto add = [&](const char* name) {
     if (std::find(words.begin(), words.end(), name) == words.end()) words.emplace_back(name);
   };
@@ -25,9 +26,18 @@ std::vector<std::string> tile_words() {
   return words;
 }
 
+std::vector<std::string> tile_words() {
+  std::vector<std::string> words = named_tiles();
+  words.insert(words.begin(), "auto");
+  return words;
+}
+
 class Gemm final : public Template {
  public:
-  Gemm() { tunable(tile_size); }
+  Gemm() {
+    tunable(tile_size);
+    tunable(tile_steps);
+  }
 
   DtypeField dtype{
       *this, "dtype", "element type of a, w and bias", {Dtype::f32, Dtype::f16, Dtype::bf16}};
@@ -53,9 +63,14 @@ class Gemm final : public Template {
                 {"out_in", "in_out"},
                 "out_in"};
   EpilogueFields epilogue{*this};
+  WeightsField weights{*this};
   Choice tile_size{*this, "tile",
                    "rows and columns of out that a CTA computes; auto chooses by n, k and m",
                    tile_words(), "auto"};
+  ChoiceSteps tile_steps{*this, "tiles",
+                         "where tile is auto: the tiles, each with the m from which it is used; "
+                         "where there are none, estimates choose",
+                         named_tiles()};
 
   Tensor a{*this, "a", Direction::in, dtype, "the rows", [this] { return Shape{dim_m, dim_k}; }};
   Tensor w{
@@ -109,11 +124,13 @@ class Gemm final : public Template {
     return wgmma_tiles(*mma())[static_cast<std::size_t>(form.variant)];
   }
   WgmmaProblem wgmma_problem() const {
-    return {dim_m, dim_n, dim_k, a, w, bias, residual, out, epilogue};
+    return {dim_m, dim_n, dim_k, a, w, bias, residual, out, epilogue, weights.are_resident()};
   }
   int tile_number(const std::string& name) const;
+  void check_tile(const spec::Field& field, const std::string& name) const;
   const char* tile_name(int number) const;
   bool is_out_in() const { return layout.is("out_in"); }
+  std::vector<TileChoice> stepped() const;
   std::vector<TileChoice> choices() const;
   std::vector<Form> forms_of(const TileChoice& choice, bool is_last) const;
 };
@@ -145,12 +162,21 @@ const char* Gemm::tile_name(int number) const {
   return mma() ? mma_tiles(*mma())[i].name : gemm_tiles()[i].name;
 }
 
-void Gemm::check() const {
+void Gemm::check_tile(const spec::Field& field, const std::string& name) const {
   // Without a target, a tile of any of those that multiply so will do.
-  const bool of_warpgroups = !target() && mma() && wgmma_tile_number(*mma(), tile_size.get()) >= 0;
-  if (!tile_size.is("auto") && !of_warpgroups && tile_number(tile_size.get()) < 0)
-    refuse(tile_size, tile_size.get() + " is no tile of this gemm" +
-                          (target() ? " on " + target()->name() : ""));
+  const bool of_warpgroups = !target() && mma() && wgmma_tile_number(*mma(), name) >= 0;
+  if (!of_warpgroups && tile_number(name) < 0)
+    refuse(field, name + " is no tile of this gemm" + (target() ? " on " + target()->name() : ""));
+  if (!by_warpgroups() || tile_number(name) < 0) return;
+  const WgmmaTile& tile = wgmma_tiles(*mma())[static_cast<std::size_t>(tile_number(name))];
+  if (tile.blocks * tile.cols > 256 && epilogue.residual &&
+      !(dim_n.is_static() && dim_k.is_static()))
+    refuse(field, name + " leaves no registers for a residual where n or k is dynamic");
+}
+
+void Gemm::check() const {
+  if (!tile_size.is("auto")) check_tile(tile_size, tile_size.get());
+  for (const ChoiceSteps::Step& step : tile_steps.get()) check_tile(tile_steps, step.word);
   if (!mma()) {
     if (out_dtype != Dtype::f32) refuse(out_dtype, "the FMA units' gemm has f32 results only");
     return;
@@ -168,8 +194,21 @@ std::int64_t Gemm::multiple_of(const Dim& dim) const {
   return mma() && &dim != &dim_m ? tensor_multiple : Template::multiple_of(dim);
 }
 
+/// The tiles that the spec, or a measurement, names; for a static m the one that counts there.
+std::vector<TileChoice> Gemm::stepped() const {
+  std::vector<TileChoice> all;
+  for (const ChoiceSteps::Step& step : tile_steps.get()) {
+    if (!dim_m.is_static())
+      all.push_back({tile_number(step.word), step.from});
+    else if (all.empty() && dim_m.get() >= step.from)
+      all.push_back({tile_number(step.word)});
+  }
+  return all;
+}
+
 std::vector<TileChoice> Gemm::choices() const {
   if (!tile_size.is("auto")) return {{tile_number(tile_size.get())}};
+  if (!tile_steps.get().empty()) return stepped();
   if (by_warpgroups()) return choose_wgmma_tiles(*mma(), dim_m, dim_n, dim_k);
   return mma() ? choose_mma_tiles(*mma(), dim_m, dim_n, dim_k)
                : choose_gemm_tiles(dim_m, dim_n, dim_k);

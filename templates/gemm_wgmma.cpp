@@ -1,8 +1,9 @@
 // gemm on Hopper's tensor cores. CTAs stay on their multiprocessor and walk over tiles of the
-// result. One warp copies panels of a and w, 128 bytes of k wide, into a ring by tensor copies;
-// warpgroups multiply them, each its 64 rows, and store their part of the tile while the copies for
-// the next one run. The method is that of CUTLASS's warp-specialised kernels (NVIDIA, "Efficient
-// GEMM in CUDA"). A row's result depends on m only through the choice of the tile.
+// result. Two warps copy panels of a and w, 128 bytes of k wide, into a ring by tensor copies, each
+// those of one operand; warpgroups multiply them, each its 64 rows, and store their part of the
+// tile while the copies for the next one run. The method is that of CUTLASS's warp-specialised
+// kernels (NVIDIA, "Efficient GEMM in CUDA"). A row's result depends on m only through the choice
+// of the tile.
 #include "templates/gemm_wgmma.hpp"
 
 #include "generator/ptx/descriptor.hpp"
@@ -42,19 +43,21 @@ class Body {
   void emit();
 
  private:
-  void set_up();
-  void copy_tiles();
-  void copy_stage(const U32& k_tile, const U32& row, const U32& col);
-  void compute_tiles();
-  void multiply(Sums& sums, const U32& first_row, const std::function<void()>& started);
-  void multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
-                      const ptx::Descriptors& w, const Pred& adds);
-  void release(const In<ptx::u32>& stage, const Pred& by);
   /// One of this CTA's tiles.
   struct Tile {
     U32 row, col;
     U32 next;  ///< the number of the CTA's next tile
   };
+  void set_up();
+  void copy_tiles();
+  void copy_operand(const std::string& name, const Tensor& operand);
+  void copy_stage(const Tensor& operand, const U32& at, const Tile& tile);
+  void copy_columns(const U32& stage, const U32& at, const U32& col, const ptx::Mbarrier& full);
+  void compute_tiles();
+  void multiply(Sums& sums, const U32& first_row, const std::function<void()>& started);
+  void multiply_stage(const Sums& sums, const std::vector<ptx::Descriptors>& a,
+                      const ptx::Descriptors& w, const Pred& adds);
+  void release(const In<ptx::u32>& stage, const Pred& by);
   /// Runs the body for each of this CTA's tiles; where `turn` is given, only for those of the
   /// warpgroup whose turn it is.
   void each_tile(const std::string& name, const std::optional<U32>& turn,
@@ -100,7 +103,7 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
       warpgroup_(k.let("warpgroup", k.shfl_sync_idx(thread_ / warpgroup, 0))),
       rows_(k, rows_of().name() + "_ring", tile.rows(), wgmma_stage_bytes, tile.stages),
       cols_(k, cols_of().name() + "_ring", tile.cols, wgmma_stage_bytes, tile.stages),
-      ring_(k, tile.stages,
+      ring_(k, tile.stages, 2,
             tile.cluster * (tile.alternates ? 1 : tile.consumers) * warpgroup / warp),
       walk_(k, k.dim(tile.swaps ? problem.n : problem.m), k.dim(tile.swaps ? problem.m : problem.n),
             tile.rows() * tile.cluster, tile.cols, group_rows / tile.cluster) {
@@ -152,17 +155,11 @@ std::pair<Extent, Extent> Body::own_k_tiles(const std::string& name) const {
           k_.let(name + "_end", (rank + 1) * all / tile_.split)};
 }
 
-// ---- the copying warp
+// ---- the copying warps
 
-/// A box for the rows and one for the columns: in a cluster each CTA copies its share of those for
-/// all.
-void Body::copy_stage(const U32& k_tile, const U32& row, const U32& col) {
-  const U32 stage = cursor_->stage();
-  const ptx::Mbarrier full = ring_.full(stage);
-  k_.wait("stage_free", ring_.free(stage), cursor_->parity());
-  k_.mbarrier_arrive_expect_tx(full, (tile_.rows() + tile_.cols) * wgmma_stage_bytes);
-  const U32 at = k_tile * depth_;
-  k_.tma_load(rows_.tile(stage), k_.map(rows_of()), {at, row}, full);
+/// A box; in a cluster each CTA copies its share of the columns for all.
+void Body::copy_columns(const U32& stage, const U32& at, const U32& col,
+                        const ptx::Mbarrier& full) {
   if (tile_.cluster == 1) return k_.tma_load(cols_.tile(stage), k_.map(cols_of()), {at, col}, full);
   const int share = tile_.cols / tile_.cluster;
   const U32 first = *cluster_rank_ * share;
@@ -170,25 +167,42 @@ void Body::copy_stage(const U32& k_tile, const U32& row, const U32& col) {
   k_.tma_multicast(to, k_.map(cols_of()), {at, col + first}, full, (1 << tile_.cluster) - 1);
 }
 
+void Body::copy_stage(const Tensor& operand, const U32& at, const Tile& tile) {
+  const bool has_rows = &operand == &rows_of();
+  const U32 stage = cursor_->stage();
+  const ptx::Mbarrier full = ring_.full(stage);
+  k_.wait("stage_free_of_" + operand.name(), ring_.free(stage), cursor_->parity());
+  k_.mbarrier_arrive_expect_tx(full, (has_rows ? tile_.rows() : tile_.cols) * wgmma_stage_bytes);
+  if (has_rows) return k_.tma_load(rows_.tile(stage), k_.map(operand), {at, tile.row}, full);
+  copy_columns(stage, at, tile.col, full);
+}
+
+/// By one thread. Weights that are resident need not wait for the launch before this one.
+void Body::copy_operand(const std::string& name, const Tensor& operand) {
+  if (&operand != &problem_.w || !problem_.weights_are_resident) k_.griddepcontrol_wait();
+  cursor_.emplace(k_, name, ring_, Side::producer, Level::thread);
+  const auto own = own_k_tiles(name + "_k");
+  each_tile(name + "_tile", {}, [&](const Tile& tile) {
+    k_.for_range(name + "_k", own.first, own.second, 1, [&](const U32& k_tile) {
+      k_.phase("copy a stage of " + operand.name(), [&] {
+        copy_stage(operand, k_tile * depth_, tile);
+        cursor_->advance();
+      });
+    });
+  });
+  cursor_.reset();
+}
+
 void Body::copy_tiles() {
   k_.phase("copy tiles into the ring", [&] {
     const U32 warp_index = k_.shfl_sync_idx(thread_ / warp, 0);
-    k_.if_("copying_warp", warp_index == 0, [&] {
-      k_.if_("copying_lane", k_.elect_sync(), [&] {
-        cursor_.emplace(k_, "copy", ring_, Side::producer, Level::thread);
-        const auto own = own_k_tiles("copied_k");
-        each_tile("copied_tile", {}, [&](const Tile& tile) {
-          k_.for_range("copied_k", own.first, own.second, 1, [&](const U32& k_tile) {
-            k_.phase("copy a stage", [&] {
-              copy_stage(k_tile, tile.row, tile.col);
-              cursor_->advance();
-            });
-          });
-        });
-        cursor_.reset();
+    for (const Tensor* operand : {&problem_.w, &problem_.a}) {
+      const std::string name = "copied_" + operand->name();
+      k_.if_(name + "_warp", warp_index == (operand == &problem_.w ? 0u : 1u), [&] {
+        k_.if_(name + "_lane", k_.elect_sync(), [&] { copy_operand(name, *operand); });
+        k_.bar_warp_sync();
       });
-      k_.bar_warp_sync();
-    });
+    }
   });
 }
 
@@ -338,6 +352,7 @@ void Body::compute_tiles() {
     const auto turn = tile_.alternates ? std::optional(consumer) : std::nullopt;
     if (turn) begin_turns(consumer);
     if (store_) store_->begin(consumer);
+    k_.griddepcontrol_wait();
     each_tile("tile", turn, [&](const Tile& tile) {
       if (turn) take_turn(consumer);
       multiply(sums, first_row, [&] {
@@ -353,7 +368,6 @@ void Body::compute_tiles() {
 void Body::emit() {
   set_up();
   k_.griddepcontrol_launch_dependents();
-  k_.griddepcontrol_wait();
   const bool divides_registers = tile_.cols * tile_.blocks > 128;
   const int copying = tile_.consumers == 1 ? 24 : 40, computing = 232;
   k_.roles(warpgroup_, {{"copies", 1, divides_registers ? copying : 0, [&] { copy_tiles(); }},

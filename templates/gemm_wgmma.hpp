@@ -14,6 +14,7 @@ struct WgmmaProblem {
   const Dim &m, &n, &k;
   const Tensor &a, &w, &bias, &residual, &out;
   const EpilogueFields& epilogue;
+  bool weights_are_resident;  ///< as WeightsField says
 };
 
 /// How CTAs walk over the tiles.

@@ -1,5 +1,6 @@
 // How gemm on Hopper's tensor cores is launched, and the boxes in which it takes its tensors.
 #include "templates/gemm_wgmma.hpp"
+#include "templates/lib/tile_store.hpp"
 
 namespace ptxmill::kernels {
 
@@ -30,8 +31,10 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
   if (&tensor == &problem.w)
     return TensorMapShape{
         {problem.k, problem.n}, {k_bytes}, {across, tile.swaps ? tile.rows() : cols}};
-  if (&tensor == &problem.out && !tile.swaps)
-    return TensorMapShape{{problem.n, problem.m}, {n_bytes}, {across, ptx::wgmma_m}};
+  if (&tensor == &problem.out && !tile.swaps) {
+    const int panel = store_panel_bytes(tile.cols, tensor.dtype());
+    return TensorMapShape{{problem.n, problem.m}, {n_bytes}, {panel / bytes, ptx::wgmma_m}, panel};
+  }
   return {};
 }
 

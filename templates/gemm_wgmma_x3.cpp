@@ -53,7 +53,8 @@ class Body {
   };
   void each_tile(const std::string& name, const std::function<void(const Tile&)>& body);
   void copy_tiles();
-  void copy_stage(const U32& k_tile, const Tile& tile);
+  void copy_operand(const std::string& name, const Tensor& operand);
+  void copy_stage(const Tensor& operand, const U32& k_tile, const Tile& tile);
   void split_tiles();
   void split_stage();
   void compute_tiles();
@@ -107,7 +108,7 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
       store_(k,
              {problem.out, problem.bias, problem.residual, problem.epilogue, problem.m, problem.n},
              tile.consumers, cols()),
-      ring_(k, tile.stages, tile.consumers * warpgroup / warp),
+      ring_(k, tile.stages, 2, tile.consumers * warpgroup / warp),
       split_(k.shared<ptx::b64>("split", tile.stages, 8)),
       walk_(k, k.dim(problem.m), k.dim(problem.n), tile.rows(), tile.cols, group_rows) {
   if (tile.split == 1) return;
@@ -157,31 +158,39 @@ void Body::each_tile(const std::string& name, const std::function<void(const Til
   });
 }
 
-// ---- the copying thread, and the warpgroup that splits w
+// ---- the copying warps, and the warpgroup that splits w
 
-void Body::copy_stage(const U32& k_tile, const Tile& tile) {
+void Body::copy_stage(const Tensor& operand, const U32& k_tile, const Tile& tile) {
+  const bool is_a = &operand == &problem_.a;
   const U32 stage = cursor_->stage();
   const ptx::Mbarrier full = ring_.full(stage);
-  k_.wait("stage_free", ring_.free(stage), cursor_->parity());
-  k_.mbarrier_arrive_expect_tx(full, (tile_.rows() + tile_.cols) * wgmma_stage_bytes);
-  const U32 at = k_tile * depth;
-  k_.tma_load(a_.tile(stage).as<ptx::b8>(), k_.map(problem_.a), {at, tile.row}, full);
-  k_.tma_load(w_.tile(stage), k_.map(problem_.w), {at, tile.col}, full);
+  k_.wait("stage_free_of_" + operand.name(), ring_.free(stage), cursor_->parity());
+  k_.mbarrier_arrive_expect_tx(full, (is_a ? tile_.rows() : tile_.cols) * wgmma_stage_bytes);
+  const auto to = is_a ? a_.tile(stage).as<ptx::b8>() : w_.tile(stage);
+  k_.tma_load(to, k_.map(operand), {k_tile * depth, is_a ? tile.row : tile.col}, full);
+}
+
+/// By one thread. Weights that are resident need not wait for the launch before this one.
+void Body::copy_operand(const std::string& name, const Tensor& operand) {
+  if (&operand != &problem_.w || !problem_.weights_are_resident) k_.griddepcontrol_wait();
+  cursor_.emplace(k_, name, ring_, Side::producer, Level::thread);
+  each_tile(name + "_tile", [&](const Tile& tile) {
+    each_stage(name + "_k", [&](const U32& k_tile) {
+      k_.phase("copy a stage of " + operand.name(), [&] {
+        copy_stage(operand, k_tile, tile);
+        cursor_->advance();
+      });
+    });
+  });
+  cursor_.reset();
 }
 
 void Body::copy_tiles() {
-  k_.if_("copying_lane", thread_ == 0u, [&] {
-    cursor_.emplace(k_, "copy", ring_, Side::producer, Level::thread);
-    each_tile("copied_tile", [&](const Tile& tile) {
-      each_stage("copied_k", [&](const U32& k_tile) {
-        k_.phase("copy a stage", [&] {
-          copy_stage(k_tile, tile);
-          cursor_->advance();
-        });
-      });
-    });
-    cursor_.reset();
-  });
+  for (const Tensor* operand : {&problem_.w, &problem_.a}) {
+    const std::string name = "copied_" + operand->name();
+    const std::uint32_t thread = operand == &problem_.w ? 0 : warp;
+    k_.if_(name + "_thread", thread_ == thread, [&] { copy_operand(name, *operand); });
+  }
 }
 
 /// What the tensor cores drop of a stage's w: exact in f32. It lies where the swizzle has its
@@ -273,7 +282,7 @@ void Body::add() {
     sums_[i] = k_.present(sums_[i]) + k_.present(of_stage_[i]);
 }
 
-/// Tells the copying thread that this warp is done with the stage before the present one, of which
+/// Tells the copying warps that this warp is done with the stage before the present one, of which
 /// each lane has read rows.
 void Body::release(const Pred& by) {
   k_.bar_warp_sync();
@@ -344,6 +353,7 @@ void Body::compute_tiles() {
   w_tiles_.emplace(k_, "w_tiles", w_, first_col);
   w_low_tiles_.emplace(k_, "w_low_tiles", w_low_, first_col);
   store_.begin(*consumer_);
+  k_.griddepcontrol_wait();
   each_tile("tile", [&](const Tile& tile) {
     multiply();
     store(tile, first_row, first_col);
@@ -356,7 +366,6 @@ void Body::compute_tiles() {
 void Body::emit() {
   set_up();
   k_.griddepcontrol_launch_dependents();
-  k_.griddepcontrol_wait();
   const auto phase = [&](const char* name, void (Body::*body)()) {
     return [=, this] { k_.phase(name, [=, this] { (this->*body)(); }); };
   };

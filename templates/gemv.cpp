@@ -6,6 +6,7 @@
 #include "templates/emitter.hpp"
 #include "templates/lib/access.hpp"
 #include "templates/lib/epilogue.hpp"
+#include "templates/lib/overlap.hpp"
 #include "templates/lib/reduce.hpp"
 #include "templates/lib/row_stream.hpp"
 
@@ -45,6 +46,7 @@ class Gemv final : public Template {
                 {"out_in", "in_out"},
                 "out_in"};
   EpilogueFields epilogue{*this};
+  WeightsField weights{*this};
   // How rows of 16-bit weights are streamed; 0 chooses by n and k.
   Integer block{*this,
                 "block",
@@ -95,8 +97,11 @@ class Gemv final : public Template {
   int alignment(const Form& form, const Tensor& tensor) const override;
   void check() const override;
   void emit(Emitter& k, const Form& form) const override {
+    const bool requests_early = form.variant == streams && weights.are_resident();
+    if (can_overlap(target())) k.griddepcontrol_launch_dependents();
+    if (!requests_early) wait_for_launch_before(k);
     if (form.variant == streams)
-      emit_stream(k);
+      emit_stream(k, requests_early);
     else if (is_out_in())
       emit_rows(k, form);
     else
@@ -119,7 +124,10 @@ class Gemv final : public Template {
     if (dtype == Dtype::f32) return most_at_once;
     return form.vector == 1 ? 1 : 4;
   }
-  void emit_stream(Emitter& k) const;
+  void wait_for_launch_before(Emitter& k) const {
+    if (can_overlap(target())) k.griddepcontrol_wait();
+  }
+  void emit_stream(Emitter& k, bool requests_early) const;
   void emit_rows(Emitter& k, const Form& form) const;
   void emit_columns(Emitter& k, const Form& form) const;
   void store(Emitter& k, const U32& element, const F32& sum) const;
@@ -161,13 +169,14 @@ std::vector<Form> Gemv::forms() const {
 }
 
 Launch Gemv::launch(const Form& form) const {
-  if (form.variant == streams)
-    return {.grid = {ceil_div(dim_n, stream().rows_per_cta()), 1, 1},
-            .block = {stream().block, 1, 1}};
-  if (!is_out_in())
-    return {.grid = {ceil_div(dim_n, cta_columns(form)), 1, 1}, .block = {32 * column_warps, 1, 1}};
-  return {.grid = {ceil_div(dim_n, row_warps / form.variant), 1, 1},
-          .block = {32 * row_warps, 1, 1}};
+  const auto of = [&](int cta_rows, int threads) {
+    return Launch{.grid = {ceil_div(dim_n, cta_rows), 1, 1},
+                  .block = {threads, 1, 1},
+                  .overlaps = can_overlap(target())};
+  };
+  if (form.variant == streams) return of(stream().rows_per_cta(), stream().block);
+  if (!is_out_in()) return of(cta_columns(form), 32 * column_warps);
+  return of(row_warps / form.variant, 32 * row_warps);
 }
 
 int Gemv::alignment(const Form& form, const Tensor& tensor) const {
@@ -256,9 +265,13 @@ void Walk::go(Emitter& k, const Extent& depth, int apart, const U32& own) {
   });
 }
 
-void Gemv::emit_stream(Emitter& k) const {
+void Gemv::emit_stream(Emitter& k, bool requests_early) const {
+  const auto before_vector = [&] {
+    if (requests_early) wait_for_launch_before(k);
+  };
+  const ElementPtr w_at = k.ptr(w), x_at = k.ptr(x);
   RowStreamBody(k, stream(), k.dim(dim_n), k.dim(dim_k))
-      .emit(k.ptr(w), k.ptr(x), [&](const U32& row, const F32& sum) { store(k, row, sum); });
+      .emit(w_at, x_at, before_vector, [&](const U32& row, const F32& sum) { store(k, row, sum); });
 }
 
 void Gemv::emit_rows(Emitter& k, const Form& form) const {

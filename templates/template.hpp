@@ -20,6 +20,7 @@ namespace ptxmill::kernels {
 using manifest::Expr;
 using spec::Choice;
 using spec::ChoiceList;
+using spec::ChoiceSteps;
 using spec::Dim;
 using spec::DimRule;
 using spec::Dtype;

@@ -31,6 +31,11 @@ bool is_scalar(const Node& n) {
          n.kind == Node::Kind::real || n.kind == Node::Kind::string;
 }
 
+bool is_list(const Node& n) {
+  return n.kind == Node::Kind::array && !n.items.empty() &&
+         std::all_of(n.items.begin(), n.items.end(), is_scalar);
+}
+
 spec::Field* find_field(const kernels::Template& t, const std::string& name) {
   for (spec::Field* f : t.fields())
     if (f->name() == name) return f;
@@ -39,6 +44,9 @@ spec::Field* find_field(const kernels::Template& t, const std::string& name) {
 
 /// Whether the field's value is what `wanted` says: a value, or limits of a static dimension.
 bool fits(const spec::Field& field, const Node& wanted) {
+  if (wanted.kind == Node::Kind::array)
+    return std::any_of(wanted.items.begin(), wanted.items.end(),
+                       [&](const Node& one) { return field.value() == to_json(one); });
   if (wanted.kind != Node::Kind::object) return field.value() == to_json(wanted);
   const auto* dim = dynamic_cast<const spec::Dim*>(&field);
   if (dim == nullptr || !dim->is_static()) return false;
@@ -64,7 +72,7 @@ class TuningReader {
       problems_.add(root_.at, "", "expected an object, got " + root_.describe());
       return result;
     }
-    known_keys(root_, "", {"schema_version", "target", "choices"});
+    known_keys(root_, "", {"schema_version", "target", "measured", "choices"});
     const Node* version = required(root_, "", "schema_version");
     if (version != nullptr && (version->kind != Node::Kind::integer || version->integer != 1))
       problems_.add(version->at, "/schema_version",
@@ -109,7 +117,7 @@ class TuningReader {
                    std::vector<Tuning::Choice>& choices) {
     if (entry.kind != Node::Kind::object)
       return problems_.add(entry.at, pointer, "expected an object, got " + entry.describe());
-    known_keys(entry, pointer, {"template", "when", "set"});
+    known_keys(entry, pointer, {"template", "when", "set", "measured"});
     const Node* name = required(entry, pointer, "template");
     const Node* set = required(entry, pointer, "set");
     if (name == nullptr || set == nullptr) return;
@@ -144,11 +152,12 @@ class TuningReader {
       const bool dimension = dynamic_cast<const spec::Dim*>(field) != nullptr;
       if (m.value.kind == Node::Kind::object && dimension)
         read_limits(m.value, place);
-      else if (field != nullptr && !is_scalar(m.value))
+      else if (field != nullptr && !is_scalar(m.value) && !is_list(m.value))
         problems_.add(m.value.at, place,
                       std::string("expected a value") +
-                          (dimension ? " or limits: min, max, multiple_of" : "") + ", got " +
-                          m.value.describe());
+                          (dimension ? ", a list of values or limits: min, max, multiple_of"
+                                     : " or a list of values") +
+                          ", got " + m.value.describe());
     }
   }
 

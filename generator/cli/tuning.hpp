@@ -17,10 +17,11 @@ namespace ptxmill::cli {
 ///   { "schema_version": 1, "target": "sm_90a", "choices": [
 ///     { "template": "softmax", "when": { "cols": { "min": 4096 } }, "set": { "block": 512 } } ] }
 ///
-/// `when` names fields of the template, each with the value that fits; a dimension also with
-/// `min`, `max` and `multiple_of`, which a dynamic one never fits. Without `when` every kernel
-/// fits. `set` names fields that the template declares tunable; what the spec itself says is never
-/// overruled.
+/// `when` names fields of the template, each with the value that fits, or a list of values; a
+/// dimension also with `min`, `max` and `multiple_of`, which a dynamic one never fits. Without
+/// `when` every kernel fits. `set` names fields that the template declares tunable; what the spec
+/// itself says is never overruled. `measured`, of the file or of a choice, holds figures for those
+/// who review it, and is not read.
 class Tuning {
  public:
   /// What is compiled into this generator: specs/tuning/*.json.

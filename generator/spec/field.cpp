@@ -1,6 +1,7 @@
 #include "generator/spec/field.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -274,5 +275,66 @@ json ChoiceList::schema() const {
 }
 
 json ChoiceList::value() const { return fmt::format("{}", fmt::join(value_, ",")); }
+
+// ---- steps
+
+ChoiceSteps::ChoiceSteps(Declared& owner, std::string name, std::string doc,
+                         std::vector<std::string> words)
+    : Field(owner, FieldKind::option, std::move(name), std::move(doc)), words_(std::move(words)) {}
+
+Complaint ChoiceSteps::take_step(const Node& item) {
+  static const std::string between = " from ";
+  Node word = item;
+  Step step;
+  const std::size_t at =
+      item.kind == Node::Kind::string ? item.string.find(between) : item.string.npos;
+  if (at != item.string.npos) {
+    word.string = item.string.substr(0, at);
+    const std::string digits = item.string.substr(at + between.size());
+    const auto [end, error] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), step.from);
+    if (error != std::errc() || end != digits.data() + digits.size() || digits[0] == '0' ||
+        step.from < 1 || step.from > largest)
+      return fmt::format("expected a number from 1 to {} after \"from\", got \"{}\"", largest,
+                         digits);
+  }
+  if (Complaint c = check_word(word, words_)) return c;
+  if (!value_.empty() && value_.back().from <= step.from)
+    return fmt::format("from {}: the numbers must fall, and {} stands before it", step.from,
+                       value_.back().from);
+  step.word = word.string;
+  value_.push_back(std::move(step));
+  return std::nullopt;
+}
+
+Complaint ChoiceSteps::take(const Node& v) {
+  if (v.kind != Node::Kind::array || v.items.size() > most)
+    return fmt::format(
+        "expected a list of at most {} words, each but the last with \" from \" and a number, got {}",
+        most, v.describe());
+  value_.clear();
+  for (std::size_t i = 0; i < v.items.size(); ++i)
+    if (Complaint c = take_step(v.items[i])) return fmt::format("item {}: {}", i, *c);
+  if (!value_.empty() && value_.back().from != 0)
+    return fmt::format("the last item counts from {}: expected a word alone there, got {}",
+                       value_.back().from, v.items.back().describe());
+  return std::nullopt;
+}
+
+json ChoiceSteps::schema() const {
+  const json later{
+      {"type", "string"},
+      {"pattern", fmt::format("^({}) from [1-9][0-9]{{0,8}}$", fmt::join(words_, "|"))}};
+  return {{"type", "array"},
+          {"items", {{"anyOf", json::array({{{"enum", words_}}, later})}}},
+          {"maxItems", most}};
+}
+
+json ChoiceSteps::value() const {
+  json all = json::array();
+  for (const Step& s : value_)
+    all.push_back(s.from == 0 ? s.word : fmt::format("{} from {}", s.word, s.from));
+  return all;
+}
 
 }  // namespace ptxmill::spec

@@ -240,4 +240,31 @@ class ChoiceList : public Field {
   std::size_t most_;
 };
 
+/// Which of a few words counts from which value of a dimension on: "word from 1025", the largest
+/// first and a word alone, which counts from 0, last. Empty, and then no part of the normalised
+/// form, where it is not given.
+class ChoiceSteps : public Field {
+ public:
+  struct Step {
+    std::string word;
+    std::int64_t from = 0;
+  };
+  static constexpr std::size_t most = 16;
+  static constexpr std::int64_t largest = 999'999'999;
+
+  ChoiceSteps(Declared& owner, std::string name, std::string doc, std::vector<std::string> words);
+  const std::vector<Step>& get() const { return value_; }
+  bool required() const override { return false; }
+  bool is_implied() const override { return value_.empty(); }
+  std::optional<std::string> take(const Node& value) override;
+  nlohmann::json schema() const override;
+  nlohmann::json value() const override;
+
+ private:
+  std::optional<std::string> take_step(const Node& item);
+
+  std::vector<std::string> words_;
+  std::vector<Step> value_;
+};
+
 }  // namespace ptxmill::spec

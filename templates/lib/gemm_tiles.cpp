@@ -112,9 +112,32 @@ const std::vector<MmaTile> mma_tiles_of_three{
      .efficiency = 50},
 };
 
+/// A tile for few rows of a, whose weights stream: 64 features by so many rows, by one warpgroup, k
+/// shared by `split` CTAs. Two CTAs fit a multiprocessor, each with as much in flight as its half
+/// of the shared memory holds beside the sums that the others send.
+constexpr WgmmaTile few_rows_tile(const char* name, int cols, int split) {
+  constexpr int half = 232448 / 2 - 1024, slack = 2048;
+  const int panels = cols / 8, owned = (panels + split - 1) / split;
+  const int partial = split == 1 ? 0 : (split - 1) * owned * 4 * 128 * 4;
+  return {.name = name,
+          .cols = cols,
+          .consumers = 1,
+          .stages = (half - slack - partial) / ((64 + cols) * wgmma_stage_bytes),
+          .split = split,
+          .ctas_per_sm = 2,
+          .swaps = true};
+}
+
 // An SM takes in 64 bytes in a cycle, and the tensor cores' rate is 2048: tiles of few rows wait
 // for copies. 229,440 of the 232,448 bytes of shared memory are in use.
 const std::vector<WgmmaTile> tiles_of_warpgroups{
+    {.name = "64x96",
+     .cols = 96,
+     .consumers = 2,
+     .alternates = true,
+     .stages = 9,
+     .efficiency = 52,
+     .tail = 600},
     {.name = "64x128",
      .cols = 128,
      .consumers = 2,
@@ -137,6 +160,14 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
      .stages = 6,
      .efficiency = 90,
      .tail = 3000},
+    {.name = "128x192",
+     .cols = 192,
+     .consumers = 2,
+     .blocks = 2,
+     .alternates = true,
+     .stages = 4,
+     .efficiency = 92,
+     .tail = 5000},
     {.name = "128x256",
      .cols = 256,
      .consumers = 2,
@@ -144,51 +175,18 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
      .cluster = 2,
      .efficiency = 95,
      .overhead = 4000},
-    // For few rows of a, whose weights stream: as much of w in flight as shared memory holds.
+    // All of an SM's shared memory for one CTA, where there are no more tiles than SMs.
     {.name = "w128x16", .cols = 16, .consumers = 2, .stages = 12, .swaps = true},
     {.name = "w128x64", .cols = 64, .consumers = 2, .stages = 8, .swaps = true},
-    {.name = "w128x16k2",
-     .cols = 16,
-     .consumers = 2,
-     .stages = 5,
-     .split = 2,
-     .ctas_per_sm = 2,
-     .swaps = true},
-    {.name = "w128x64k2",
-     .cols = 64,
-     .consumers = 2,
-     .stages = 3,
-     .split = 2,
-     .ctas_per_sm = 2,
-     .swaps = true},
-    {.name = "w128x16k4",
-     .cols = 16,
-     .consumers = 2,
-     .stages = 4,
-     .split = 4,
-     .ctas_per_sm = 2,
-     .swaps = true},
-    {.name = "w128x64k4",
-     .cols = 64,
-     .consumers = 2,
-     .stages = 3,
-     .split = 4,
-     .ctas_per_sm = 2,
-     .swaps = true},
-    {.name = "w128x16k8",
-     .cols = 16,
-     .consumers = 2,
-     .stages = 4,
-     .split = 8,
-     .ctas_per_sm = 2,
-     .swaps = true},
-    {.name = "w128x64k8",
-     .cols = 64,
-     .consumers = 2,
-     .stages = 3,
-     .split = 8,
-     .ctas_per_sm = 2,
-     .swaps = true},
+    // Half of it: the next launch's weights come in while this one ends.
+    few_rows_tile("w64x16", 16, 1),
+    few_rows_tile("w64x16k2", 16, 2),
+    few_rows_tile("w64x16k4", 16, 4),
+    few_rows_tile("w64x32", 32, 1),
+    few_rows_tile("w64x32k2", 32, 2),
+    few_rows_tile("w64x32k4", 32, 4),
+    few_rows_tile("w64x64k2", 64, 2),
+    few_rows_tile("w64x64k4", 64, 4),
 };
 
 // Three products of tf32. The widest tile has as many columns as there are registers for, and each
@@ -299,16 +297,18 @@ std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& 
   return choose_tiles(costs, m, n.get(), k.get());
 }
 
-/// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 128
-/// features leave most multiprocessors without one and k is long.
+/// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 64
+/// features leave most multiprocessors without one and k is long (specs/tuning has the figures).
 std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
-  const auto at = [](int cols, int split, std::int64_t least_m) {
-    const std::string parts = split > 1 ? "k" + std::to_string(split) : "";
-    const std::string name = "w128x" + std::to_string(cols) + parts;
-    return TileChoice{wgmma_tile_number(MmaMath::half, name), least_m};
+  const int split = n.get() <= 2048 && k.get() >= 1024   ? 4
+                    : n.get() <= 8192 && k.get() >= 2048 ? 2
+                                                         : 1;
+  const auto number = [](const std::string& name) {
+    return wgmma_tile_number(MmaMath::half, name);
   };
-  const int split = n.get() <= 32 * 128 && k.get() >= 4096 ? 8 : 1;
-  return {at(64, split, 17), at(16, split, 0)};
+  if (split == 1) return {{number("w128x64"), 17}, {number("w64x16")}};
+  const std::string parts = "k" + std::to_string(split);
+  return {{number("w64x64" + parts), 17}, {number("w64x16" + parts)}};
 }
 
 /// The same in three products of tf32: tiles of 64 rows, of which two CTAs share one where that
@@ -326,7 +326,7 @@ std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim
   if (!n.is_static() || !k.is_static()) {
     const TileChoice large{number("128x128"), 10 * 128 + 1, 10 * 64 + 1};
     if (of_three) return {large, {number("128x64"), few + 1}, {number("64x128k2")}};
-    return {large, {number("64x128"), 17}, {number("w128x16k4")}};
+    return {large, {number("64x128"), 17}, {number("w64x16k4")}};
   }
   std::vector<TileCost> costs;
   for (const WgmmaTile& t : wgmma_tiles(math))

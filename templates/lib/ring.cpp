@@ -2,16 +2,17 @@
 
 namespace ptxmill::kernels {
 
-Ring::Ring(Emitter& k, int stages, int releases)
+Ring::Ring(Emitter& k, int stages, int producers, int releases)
     : k_(k),
       stages_(stages),
+      producers_(producers),
       releases_(releases),
       full_(k.shared<ptx::b64>("full", stages, 8)),
       free_(k.shared<ptx::b64>("free", stages, 8)) {}
 
 void Ring::init() const {
   for (int stage : unroll(stages_)) {
-    k_.mbarrier_init(full(stage), 1);
+    k_.mbarrier_init(full(stage), producers_);
     k_.mbarrier_init(free(stage), releases_);
   }
 }

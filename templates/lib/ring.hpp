@@ -12,9 +12,9 @@ namespace ptxmill::kernels {
 /// The barriers of a ring. The producer walks it with a cursor, and so does each consumer.
 class Ring {
  public:
-  /// A stage is full after one arrival and the bytes that it announces, and free after `releases`
-  /// arrivals.
-  Ring(Emitter& k, int stages, int releases);
+  /// A stage is full after one arrival of each of the `producers` and the bytes that they announce,
+  /// and free after `releases` arrivals.
+  Ring(Emitter& k, int stages, int producers, int releases);
 
   int stages() const { return stages_; }
   /// By one thread, before anyone uses the ring.
@@ -24,7 +24,7 @@ class Ring {
 
  private:
   Emitter& k_;
-  int stages_, releases_;
+  int stages_, producers_, releases_;
   ptx::Mbarrier full_, free_;
 };
 

@@ -61,9 +61,14 @@ std::vector<std::pair<std::string, std::string>> RowStream::division() const {
            std::to_string(vector) + " weights, " + std::to_string(rows * loads) + " in flight"}};
 }
 
-void RowStreamBody::emit(const ElementPtr& w, const ElementPtr& x, const Store& store) {
+void RowStreamBody::emit(const ElementPtr& w, const ElementPtr& x,
+                         const std::function<void()>& before_vector, const Store& store) {
   locate(w, x);
-  k_.phase("request the first weights", [&] { request_first(); });
+  k_.phase("request the first weights", [&] {
+    request_first();
+    before_vector();
+    where(inside(0, 0), [&] { load_x(0, 0); });
+  });
   sum_rows();
   if (plan_.split == 1)
     store_own_rows(store);
@@ -126,7 +131,6 @@ void RowStreamBody::request_first() {
           [&] { request(*ring_ + i * plan_.rows * plan_.block * words, 0, i * plan_.apart()); });
     k_.cp_async_commit_group();
   }
-  where(inside(0, 0), [&] { load_x(0, 0); });
 }
 
 void RowStreamBody::sum_rows() {

@@ -37,7 +37,10 @@ class RowStreamBody {
 
   RowStreamBody(Emitter& k, const RowStream& plan, const Extent& n, const Extent& depth)
       : k_(k), plan_(plan), n_(n), depth_(depth) {}
-  void emit(const ElementPtr& w, const ElementPtr& x, const Store& store);
+  /// `before_vector` is emitted between the first requests for weights and the first access to
+  /// anything else.
+  void emit(const ElementPtr& w, const ElementPtr& x, const std::function<void()>& before_vector,
+            const Store& store);
 
  private:
   using Shared = SharedPtr<ptx::b32>;

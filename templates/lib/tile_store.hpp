@@ -20,7 +20,12 @@ struct StoredTensors {
   const Dim &m, &n;
 };
 
-/// Each of the warpgroups that store has two places of 64 rows of 128 bytes in shared memory.
+/// Bytes of a row that a copy of a tile with so many columns stores: the widest that divides them.
+inline int store_panel_bytes(int cols, Dtype dtype) {
+  return cols * spec::size_bytes(dtype) % 128 == 0 ? 128 : 64;
+}
+
+/// Each of the warpgroups that store has two places of 64 rows of a panel in shared memory.
 class TileStore {
  public:
   TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols);
@@ -40,12 +45,14 @@ class TileStore {
   void drain();
 
  private:
-  /// The present thread's part of a panel of 128 bytes of columns.
+  /// The present thread's part of a panel of columns.
   struct Part {
     int panel;
     U32 row, col;  ///< of the result
   };
-  int panel_cols() const { return 128 / spec::size_bytes(tensors_.out.dtype()); }
+  int panel_cols() const {
+    return store_panel_bytes(cols_, tensors_.out.dtype()) / spec::size_bytes(tensors_.out.dtype());
+  }
   void store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part);
   void wait_for_place();
   void meet();

@@ -87,6 +87,38 @@ TEST_CASE("the first choice that fits wins, field by field") {
           second) == 512);
   CHECK(block(R"({ "template": "softmax", "when": { "log": true }, "set": { "block": 64 } }, )" +
               second) == 512);
+  const auto listed = [](const std::string& values) {
+    return R"({ "template": "softmax", "when": { "cols": [)" + values +
+           R"(] }, "set": { "block": 64 }, "measured": { "us": [1.5, 2] } }, )";
+  };
+  CHECK(block(listed("96, 6144") + second) == 64);
+  CHECK(block(listed("96, 6145") + second) == 512);
+}
+
+TEST_CASE("tiles of a product go by m, where the spec names none") {
+  // Of each form, the rows that it takes of a and of w, and the least m.
+  const auto forms = [](const std::string& more) {
+    const std::string spec = spec_text(
+        R"({ "name": "p", "template": "gemm", "dtype": "bf16", "n": 384, "k": 384)" + more + " }",
+        R"("sm_90a")");
+    const std::string chosen = tuning(
+        R"({ "template": "gemm", "when": { "dtype": ["f16", "bf16"], "n": 384, "k": 384 },
+             "set": { "tiles": ["128x128 from 1025", "64x96 from 33", "w128x16"] } })");
+    const auto manifest = nlohmann::json::parse(generated(spec, chosen).at("test/manifest.json"));
+    std::string all;
+    for (const auto& form : manifest["kernels"][0]["targets"]["sm_90a"]["forms"]) {
+      for (const int operand : {0, 1})
+        all += std::to_string(form["params"][operand]["box"][1].get<int>()) + " ";
+      if (!form["when"].empty()) all += "when " + form["when"].dump() + " ";
+    }
+    return all;
+  };
+  CHECK(forms("") == R"(128 128 when {"m":{"min":1025}} 64 96 when {"m":{"min":33}} 16 128 )");
+  CHECK(forms(R"(, "m": 1025)") == "128 128 ");
+  CHECK(forms(R"(, "m": 1024)") == "64 96 ");
+  CHECK(forms(R"(, "m": 32)") == "16 128 ");
+  CHECK(forms(R"(, "tile": "64x192")") == "64 192 ");
+  CHECK(forms(R"(, "tiles": ["64x128"])") == "64 128 ");
 }
 
 TEST_CASE("a block's kernels are tuned as others are") {
@@ -138,10 +170,11 @@ TEST_CASE("bad tuning files are refused where they are wrong") {
       "/when: expected an object, got an empty array");
   one(R"({ "template": "softmax", "when": { @"col": 4 }, "set": { "block": 64 } })",
       "/when/col: unknown key; did you mean \"cols\"?");
-  one(R"({ "template": "softmax", "when": { "cols": @[4] }, "set": { "block": 64 } })",
-      "/when/cols: expected a value or limits: min, max, multiple_of, got an array of 1");
+  one(R"({ "template": "softmax", "when": { "cols": @[[4]] }, "set": { "block": 64 } })",
+      "/when/cols: expected a value, a list of values or limits: min, max, multiple_of, got an "
+      "array of 1");
   one(R"({ "template": "softmax", "when": { "log": @{} }, "set": { "block": 64 } })",
-      "/when/log: expected a value, got an object");
+      "/when/log: expected a value or a list of values, got an object");
   one(R"({ "template": "softmax", "when": { "cols": { @"mim": 1 } }, "set": { "block": 64 } })",
       "/when/cols/mim: unknown key; did you mean \"min\"?");
   one(R"({ "template": "softmax", "when": { "cols": { "multiple_of": @0 } }, "set": { "block": 64 } })",

@@ -273,8 +273,10 @@ TEST_CASE("findings within a block are those of the run in order") {
       {"st.global.u32 [%o], %v5;", Outcome::launch_failed},
       {"setp.eq.u32 %k1, %t, 3;\n@%k1 bar.sync 1;", Outcome::launch_failed},
       {"//@ uniform cta %t", Outcome::launch_failed}};
-  for (const auto& [bug, outcome] : bugs) {
-    CAPTURE(std::string(bug));
+  for (const auto& planted : bugs) {
+    const std::string bug = planted.first;
+    const Outcome outcome = planted.second;
+    CAPTURE(bug);
     const std::string text =
         kernel(std::string("st.global.u32 [%o], %g;\n") + late + bug + "\nFINE:\n");
     for (const Schedule schedule : {Schedule::earliest, Schedule::latest, Schedule::random}) {
@@ -333,7 +335,8 @@ TEST_CASE("asynchronous kernels, and those of clusters, run in order") {
       "cp.async.bulk.commit_group;\ncp.async.bulk.wait_group 0;\n",
       "fence.proxy.async;\n",
       "barrier.cluster.arrive;\nbarrier.cluster.wait;\n",
-      "wgmma.fence.sync.aligned;\nwgmma.commit_group.sync.aligned;\n"
+      "wgmma.fence.sync.aligned;\n"
+      "wgmma.commit_group.sync.aligned;\n"
       "wgmma.wait_group.sync.aligned 0;\n"};
   for (const char* body : bodies) {
     CAPTURE(std::string(body));

@@ -77,6 +77,7 @@ std::string meaning(const std::string& kind, const std::string& subject) {
   if (kind == "doc") return (*field)->doc();
   nlohmann::json schema = (*field)->schema();
   if (schema.contains("items")) schema = schema["items"];
+  if (schema.contains("anyOf")) schema = schema["anyOf"][0];
   std::string all;
   for (const std::string word : schema.at("enum"))
     all += (all.empty() ? "\"" : ", \"") + word + "\"";

@@ -25,13 +25,17 @@ bool is_about_text(const std::string& complaint) {
 
 /// Complaints that no schema can make.
 bool is_beyond_schema(const std::string& complaint) {
-  static const std::vector<std::string> parts{
-      "this key stands twice", "is taken at line",  "is not divisible by",
-      "may stand once",        "attention takes a", "a row stride goes",
-      "a row stride needs",    "is less than",      "a logarithm takes no",
-      "is for 16-bit weights", "a power of two",    "of shared memory",
-      "is no multiple of",     "1, 2 or 4",         "is no tile of",
-      "f32 results only",      "operands of f32",   "out_in only"};
+  static const std::vector<std::string> parts{"this key stands twice", "is taken at line",
+                                              "is not divisible by",   "may stand once",
+                                              "attention takes a",     "a row stride goes",
+                                              "a row stride needs",    "is less than",
+                                              "a logarithm takes no",  "is for 16-bit weights",
+                                              "a power of two",        "of shared memory",
+                                              "is no multiple of",     "1, 2 or 4",
+                                              "is no tile of",         "f32 results only",
+                                              "operands of f32",       "out_in only",
+                                              "numbers must fall",     "the last item counts",
+                                              "leaves no registers"};
   static const std::regex whole_real("(, got|, got -?[0-9.e+]+) ?-?[0-9]+(\\.0|e\\+[0-9]+)($|;)");
   return std::any_of(
              parts.begin(), parts.end(),
