@@ -65,7 +65,8 @@ bool is_wrapped(Shape shape) {
     case Shape::at_tensor_at_mask:
     case Shape::tensor_at:
     case Shape::wgmma:
-    case Shape::wgmma_k_major: return true;
+    case Shape::wgmma_k_major:
+    case Shape::wgmma_k_major_a: return true;
     default: return false;
   }
 }

@@ -22,7 +22,8 @@ std::vector<std::string> named_tiles() {
   for (const GemmTile& t : gemm_tiles()) add(t.name);
   for (const MmaMath math : {MmaMath::half, MmaMath::tf32, MmaMath::tf32_x3})
     for (const MmaTile& t : mma_tiles(math)) add(t.name);
-  for (const WgmmaTile& t : wgmma_tiles()) add(t.name);
+  for (const MmaMath math : {MmaMath::half, MmaMath::tf32_x3})
+    for (const WgmmaTile& t : wgmma_tiles(math)) add(t.name);
   return words;
 }
 
@@ -110,8 +111,7 @@ class Gemm final : public Template {
  private:
   /// How the tensor cores multiply; nothing where the FMA units do.
   std::optional<MmaMath> mma() const;
-  /// Whether they do by warpgroups: on sm_90a, but for the three products of 3xtf32, of which
-  /// operands are split in registers.
+  /// Whether they do by warpgroups: on sm_90a.
   bool by_warpgroups() const;
   const SimtTile& simt_tile(const Form& form) const {
     return gemm_tiles()[static_cast<std::size_t>(form.variant)].tile;
@@ -120,7 +120,7 @@ class Gemm final : public Template {
     return mma_tiles(*mma())[static_cast<std::size_t>(form.variant)];
   }
   const WgmmaTile& wgmma_tile(const Form& form) const {
-    return wgmma_tiles()[static_cast<std::size_t>(form.variant)];
+    return wgmma_tiles(*mma())[static_cast<std::size_t>(form.variant)];
   }
   WgmmaProblem wgmma_problem() const {
     return {dim_m, dim_n, dim_k, a, w, bias, residual, out, epilogue, weights.are_resident()};
@@ -147,27 +147,27 @@ std::optional<MmaMath> Gemm::mma() const {
 
 bool Gemm::by_warpgroups() const {
   const bool hopper = target() && target()->sm == 90 && target()->arch_specific;
-  return hopper && mma() && *mma() != MmaMath::tf32_x3;
+  return hopper && mma();
 }
 
 int Gemm::tile_number(const std::string& name) const {
-  if (by_warpgroups()) return wgmma_tile_number(name);
+  if (by_warpgroups()) return wgmma_tile_number(*mma(), name);
   return mma() ? mma_tile_number(*mma(), name) : gemm_tile_number(name);
 }
 
 const char* Gemm::tile_name(int number) const {
   const auto i = static_cast<std::size_t>(number);
-  if (by_warpgroups()) return wgmma_tiles()[i].name;
+  if (by_warpgroups()) return wgmma_tiles(*mma())[i].name;
   return mma() ? mma_tiles(*mma())[i].name : gemm_tiles()[i].name;
 }
 
 void Gemm::check_tile(const spec::Field& field, const std::string& name) const {
   // Without a target, a tile of any of those that multiply so will do.
-  const bool of_warpgroups = !target() && mma() && wgmma_tile_number(name) >= 0;
+  const bool of_warpgroups = !target() && mma() && wgmma_tile_number(*mma(), name) >= 0;
   if (!of_warpgroups && tile_number(name) < 0)
     refuse(field, name + " is no tile of this gemm" + (target() ? " on " + target()->name() : ""));
   if (!by_warpgroups() || tile_number(name) < 0) return;
-  const WgmmaTile& tile = wgmma_tiles()[static_cast<std::size_t>(tile_number(name))];
+  const WgmmaTile& tile = wgmma_tiles(*mma())[static_cast<std::size_t>(tile_number(name))];
   if (tile.blocks * tile.cols > 256 && epilogue.residual &&
       !(dim_n.is_static() && dim_k.is_static()))
     refuse(field, name + " leaves no registers for a residual where n or k is dynamic");
@@ -301,6 +301,8 @@ std::vector<std::pair<std::string, std::string>> Gemm::division(const Form& form
 }
 
 void Gemm::emit(Emitter& k, const Form& form) const {
+  if (by_warpgroups() && *mma() == MmaMath::tf32_x3)
+    return emit_wgmma_x3_gemm(k, wgmma_problem(), wgmma_tile(form));
   if (by_warpgroups()) return emit_wgmma_gemm(k, wgmma_problem(), wgmma_tile(form));
   const auto given = [&](const Tensor& tensor) {
     return tensor.present() ? std::optional(k.ptr(tensor)) : std::nullopt;

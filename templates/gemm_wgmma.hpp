@@ -24,5 +24,8 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
                                                const Tensor& tensor);
 /// n and k are multiples of 16 bytes.
 void emit_wgmma_gemm(Emitter& k, const WgmmaProblem& problem, const WgmmaTile& tile);
+/// The same of f32 in three products of tf32; the tile has consumers that share it, each with one
+/// block.
+void emit_wgmma_x3_gemm(Emitter& k, const WgmmaProblem& problem, const WgmmaTile& tile);
 
 }  // namespace ptxmill::kernels

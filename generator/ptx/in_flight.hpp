@@ -2,6 +2,7 @@
 // refuses them all.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <set>
@@ -18,15 +19,17 @@ class InFlight {
  public:
   using Register = int;
 
-  /// A product that adds to `sums`. They may be those of a product in flight: products of one shape
-  /// follow each other.
-  void issue(const std::vector<Register>& sums, Where where);
+  /// What a register is to an instruction. Products may follow each other on the same sums, and
+  /// take the same factors.
+  enum class Part : std::uint8_t { ordinary, sum, factor };
+  /// A product that has the registers as its sums, or as the matrix that it reads.
+  void issue(const std::vector<Register>& registers, Part part, Where where);
   void commit();
   /// Waits until at most `groups` committed groups are in flight.
   void wait(int groups);
-  /// An ordinary instruction reads or writes the register. Returns where the product in flight that
-  /// has it was issued, or null.
-  const Where* touch(Register id, Where where);
+  /// An instruction has the register as that part. Returns where a product in flight was issued
+  /// that has it as another, or null.
+  const Where* touch(Register id, Part part, Where where);
 
   void open_loop();
   /// What the loop's second round touches of what its first left in flight.
@@ -37,11 +40,15 @@ class InFlight {
   std::vector<Conflict> close_loop();
 
  private:
-  using Group = std::map<Register, Where>;
+  struct Use {
+    Part part;
+    Where where;
+  };
+  using Group = std::map<Register, Use>;
   struct State {
     Group open;                ///< not committed yet
     std::deque<Group> groups;  ///< oldest first
-    const Where* find(Register id) const;
+    const Where* find(Register id, Part part) const;
     void wait(int count);
     void commit();
   };
@@ -50,6 +57,7 @@ class InFlight {
     std::vector<Register> registers;
     int groups = 0;
     Where where;
+    Part part = Part::ordinary;
   };
   void note(const Event& event);
 

@@ -304,6 +304,7 @@ class Methods {
 #define PTX_SHAPE_tensor_at(m)
 #define PTX_SHAPE_wgmma(m)
 #define PTX_SHAPE_wgmma_k_major(m)
+#define PTX_SHAPE_wgmma_k_major_a(m)
 #define PTX_SHAPE_t_f32(m)                                    \
   Val<b32> m(const In<f32>& a, Where where = Where::here()) { \
     return record<b32>(recorder_, Op::m, {a.operand}, where); \

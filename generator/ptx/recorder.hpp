@@ -213,7 +213,7 @@ class Recorder {
   void settle_results(const isa::Row& row, const std::vector<Operand>& operands);
   Level sources_level(const isa::Row& row, const std::vector<Operand>& operands) const;
   void check_in_flight(const isa::Row& row, const std::vector<Operand>& operands, Where where);
-  void touch(RegId id, Where where);
+  void touch(RegId id, Where where, InFlight::Part part = InFlight::Part::ordinary);
   bool scope_is_open(int scope) const;
   Register& at(RegId id) { return registers_[static_cast<std::size_t>(id)]; }
   int phase() const { return scopes_.back().phase; }

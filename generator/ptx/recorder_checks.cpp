@@ -128,9 +128,9 @@ void Recorder::check_operands(const isa::Row& row, const std::vector<Operand>& o
   }
 }
 
-void Recorder::touch(RegId id, Where where) {
+void Recorder::touch(RegId id, Where where, InFlight::Part part) {
   if (id == no_reg || !target_.arch_specific) return;
-  const Where* issued = in_flight_.touch(id, where);
+  const Where* issued = in_flight_.touch(id, part, where);
   if (issued != nullptr)
     throw BuildError(where, "'" + reg(id).name + "' belongs to the wgmma at " + issued->text() +
                                 ", which is in flight; wgmma_wait_group comes first");
@@ -140,16 +140,21 @@ void Recorder::check_in_flight(const isa::Row& row, const std::vector<Operand>& 
                                Where where) {
   if (row.op == Op::wgmma_commit_group) return in_flight_.commit();
   if (row.op == Op::wgmma_wait_group) return in_flight_.wait(static_cast<int>(operands[0].integer));
-  const bool multiplies = row.shape == isa::Shape::wgmma || row.shape == isa::Shape::wgmma_k_major;
+  const bool multiplies = row.op == Op::wgmma_mma_async || row.op == Op::wgmma_mma_async_k_major ||
+                          row.op == Op::wgmma_mma_async_k_major_a;
   // Only that target has wgmma: elsewhere nothing is ever in flight.
   if (!target_.arch_specific) return;
+  using Part = InFlight::Part;
+  // The lists of a product are its sums, and then its matrix A where that lies in registers.
+  const auto part = [&](std::size_t i) {
+    return !multiplies ? Part::ordinary : i == 0 ? Part::sum : Part::factor;
+  };
   for (std::size_t i = 0; i < operands.size(); ++i) {
-    if (multiplies && operands[i].kind == Operand::Kind::group) continue;
     touch(operands[i].reg, where);
-    for (const RegId id : operands[i].group) touch(id, where);
+    for (const RegId id : operands[i].group) touch(id, where, part(i));
   }
-  if (!multiplies) return;
-  in_flight_.issue(operands[0].group, where);
+  for (std::size_t i = 0; multiplies && i < operands.size(); ++i)
+    if (!operands[i].group.empty()) in_flight_.issue(operands[i].group, part(i), where);
 }
 
 }  // namespace ptxmill::ptx

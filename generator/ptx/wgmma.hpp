@@ -33,9 +33,13 @@ class WgmmaMethods : public AsyncMethods {
              const Pred& adds, Where where = Where::here());
   void wgmma(WgmmaType type, const std::vector<Var<f32>>& d, const U64& a, const U64& b, bool adds,
              Where where = Where::here());
+  /// The same in tf32 with A in registers, which belong to the product as long as it is in flight:
+  /// what ldmatrix gives of 16 x 8 elements of 32 bits, those of row 16 * warp and on.
+  void wgmma_tf32(const std::vector<Var<f32>>& d, const std::array<B32, 4>& a, const U64& b,
+                  bool adds, Where where = Where::here());
 
  private:
-  void multiply(WgmmaType type, const std::vector<Var<f32>>& d, const U64& a, const U64& b,
+  void multiply(WgmmaType type, const std::vector<Var<f32>>& d, const Operand& a, const U64& b,
                 const Operand& adds, Where where);
 };
 

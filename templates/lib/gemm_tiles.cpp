@@ -207,6 +207,55 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
     few_rows_tile("w64x64k4", 64, 4),
 };
 
+// Three products of tf32. The widest tile has as many columns as there are registers for, and each
+// a ring that fills shared memory. Where tiles are few, two CTAs of a cluster share k.
+const std::vector<WgmmaTile> tiles_of_warpgroups_of_three{
+    {.name = "64x128",
+     .cols = 128,
+     .consumers = 2,
+     .across = true,
+     .splitters = 1,
+     .stages = 4,
+     .efficiency = 64,
+     .overhead = 1200,
+     .tail = 4700},
+    {.name = "128x64",
+     .cols = 64,
+     .consumers = 2,
+     .splitters = 1,
+     .stages = 6,
+     .efficiency = 79,
+     .overhead = 2200,
+     .tail = 4000},
+    {.name = "128x128",
+     .cols = 128,
+     .consumers = 2,
+     .splitters = 1,
+     .stages = 4,
+     .efficiency = 90,
+     .overhead = 4500,
+     .tail = 2900},
+    {.name = "64x128k2",
+     .cols = 128,
+     .consumers = 2,
+     .across = true,
+     .splitters = 1,
+     .stages = 4,
+     .split = 2,
+     .efficiency = 60,
+     .overhead = 6500,
+     .tail = 1000},
+    {.name = "128x64k2",
+     .cols = 64,
+     .consumers = 2,
+     .splitters = 1,
+     .stages = 5,
+     .split = 2,
+     .efficiency = 68,
+     .overhead = 5500,
+     .tail = 1000},
+};
+
 /// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.
 constexpr int fma_rate = 128;
 constexpr std::int64_t simt_overhead = 8000, mma_overhead = 3000;
@@ -230,7 +279,9 @@ const std::vector<MmaTile>& mma_tiles(MmaMath math) {
   return math == MmaMath::tf32_x3 ? mma_tiles_of_three : mma_tiles_of_halves;
 }
 
-const std::vector<WgmmaTile>& wgmma_tiles() { return tiles_of_warpgroups; }
+const std::vector<WgmmaTile>& wgmma_tiles(MmaMath math) {
+  return math == MmaMath::tf32_x3 ? tiles_of_warpgroups_of_three : tiles_of_warpgroups;
+}
 
 int gemm_tile_number(const std::string& name) { return number_of(simt_tiles, name); }
 
@@ -238,7 +289,9 @@ int mma_tile_number(MmaMath math, const std::string& name) {
   return number_of(mma_tiles(math), name);
 }
 
-int wgmma_tile_number(const std::string& name) { return number_of(tiles_of_warpgroups, name); }
+int wgmma_tile_number(MmaMath math, const std::string& name) {
+  return number_of(wgmma_tiles(math), name);
+}
 
 std::vector<TileChoice> choose_gemm_tiles(const Dim& m, const Dim& n, const Dim& k) {
   if (!n.is_static() || !k.is_static()) {
@@ -268,28 +321,44 @@ std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
   const int split = n.get() <= 2048 && k.get() >= 1024   ? 4
                     : n.get() <= 8192 && k.get() >= 2048 ? 2
                                                          : 1;
-  if (split == 1) return {{wgmma_tile_number("w128x64"), 17}, {wgmma_tile_number("w64x16")}};
+  const auto number = [](const std::string& name) {
+    return wgmma_tile_number(MmaMath::half, name);
+  };
+  if (split == 1) return {{number("w128x64"), 17}, {number("w64x16")}};
   const std::string parts = "k" + std::to_string(split);
-  return {{wgmma_tile_number("w64x64" + parts), 17}, {wgmma_tile_number("w64x16" + parts)}};
+  return {{number("w64x64" + parts), 17}, {number("w64x16" + parts)}};
+}
+
+/// The same in three products of tf32: tiles of 64 rows, of which two CTAs share one where that
+/// leaves no multiprocessor with two.
+std::vector<TileChoice> few_rows_of_three(const Dim& n) {
+  constexpr std::int64_t shared = 66;
+  const bool split = n.get() <= shared * 128;
+  return {{wgmma_tile_number(MmaMath::tf32_x3, split ? "64x128k2" : "64x128")}};
 }
 
 std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
   constexpr std::int64_t few = 64;
-  if (!n.is_static() || !k.is_static())
-    return {{wgmma_tile_number("128x128"), 10 * 128 + 1, 10 * 64 + 1},
-            {wgmma_tile_number("64x128"), 17},
-            {wgmma_tile_number("w64x16k4")}};
+  const bool of_three = math == MmaMath::tf32_x3;
+  const auto number = [&](const char* name) { return wgmma_tile_number(math, name); };
+  if (!n.is_static() || !k.is_static()) {
+    const TileChoice large{number("128x128"), 10 * 128 + 1, 10 * 64 + 1};
+    if (of_three) return {large, {number("128x64"), few + 1}, {number("64x128k2")}};
+    return {large, {number("64x128"), 17}, {number("w64x16k4")}};
+  }
   std::vector<TileCost> costs;
-  for (const WgmmaTile& t : tiles_of_warpgroups)
+  for (const WgmmaTile& t : wgmma_tiles(math))
     if (!t.swaps)
-      costs.push_back({t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail});
+      costs.push_back(
+          {t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail, t.split});
   std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
   // The choice that covers the least m that is not few ends the list.
   const auto last = std::find_if(all.begin(), all.end(),
                                  [](const TileChoice& c) { return c.least_m <= few + 1; });
   last->least_m = few + 1;
   all.erase(last + 1, all.end());
-  for (const TileChoice& choice : few_rows(n, k)) all.push_back(choice);
+  for (const TileChoice& choice : of_three ? few_rows_of_three(n) : few_rows(n, k))
+    all.push_back(choice);
   return all;
 }
 

@@ -21,11 +21,11 @@ struct GemmTile {
 /// All tiles, in the order in which specs may name them.
 const std::vector<GemmTile>& gemm_tiles();
 const std::vector<MmaTile>& mma_tiles(MmaMath math);
-const std::vector<WgmmaTile>& wgmma_tiles();
+const std::vector<WgmmaTile>& wgmma_tiles(MmaMath math);
 /// The number of the tile with that name; -1 where there is none.
 int gemm_tile_number(const std::string& name);
 int mma_tile_number(MmaMath math, const std::string& name);
-int wgmma_tile_number(const std::string& name);
+int wgmma_tile_number(MmaMath math, const std::string& name);
 
 /// The tiles to generate for a product of these dimensions, in the order in which a launch tries
 /// them; the last is for any dimensions.

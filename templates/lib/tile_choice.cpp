@@ -16,8 +16,8 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 /// Estimated cycles of a product: what the busiest multiprocessor has to do. In whole numbers, so
 /// that every host chooses the same.
 std::int64_t cycles(const TileCost& t, std::int64_t m, std::int64_t n, std::int64_t k) {
-  const std::int64_t all = ceil_div(m, t.rows) * ceil_div(n, t.cols);
-  const std::int64_t work = std::int64_t{t.rows} * t.cols * k;
+  const std::int64_t all = ceil_div(m, t.rows) * ceil_div(n, t.cols) * t.split;
+  const std::int64_t work = std::int64_t{t.rows} * t.cols * k / t.split;
   return ceil_div(all, processors) * (work * 100 / (t.rate * t.efficiency) + t.overhead) + t.tail;
 }
 

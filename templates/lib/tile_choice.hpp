@@ -21,6 +21,7 @@ struct TileCost {
   int efficiency;         ///< per cent of that rate which its loop reaches, measured
   std::int64_t overhead;  ///< cycles outside the loop, for each tile
   std::int64_t tail = 0;  ///< cycles after the last tile's loop
+  int split = 1;          ///< multiprocessors that share its k
 };
 
 /// The tiles to generate for a product with these n and k, in the order in which a launch tries

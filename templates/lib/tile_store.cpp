@@ -56,8 +56,8 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   const U32 in_warpgroup = k_.tid_x() % warpgroup_threads;
   const U32 row = in_warpgroup / 32 * 16 + lane / 4;
   const int chunks = wide ? 2 : 1;  ///< of 16 bytes that a group of columns takes
-  const auto start =
-      wide ? staged_.at(row, quarter / 2) + quarter % 2 * 2 : staged_.at(row, 0) + quarter;
+  const U32 within = wide ? quarter % 2 * 2 : quarter;  ///< a chunk
+  const auto start = (wide ? staged_.at(row, quarter / 2) : staged_.at(row, 0)) + within;
   const U32 at = k_.mad_lo(*place_, staged_.shape().bytes(), U32(k_.recorder, start.base()));
   const ptx::TilePlace<ptx::b32> here(
       SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),

@@ -17,11 +17,14 @@ struct WgmmaTile {
   /// Whether the warpgroups take turns, each with a tile of its own, so that one multiplies while
   /// another stores; else they share a tile.
   bool alternates = false;
-  int stages = 4;   ///< of 128 bytes of k each
-  int cluster = 1;  ///< CTAs below one another that share the copies for the columns
-  int split = 1;    ///< CTAs of a cluster that share a tile's k
+  /// Whether they lie side by side on one block of rows, each with a part of the columns.
+  bool across = false;
+  int splitters = 0;  ///< warpgroups that split operands
+  int stages = 4;     ///< of 128 bytes of k each
+  int cluster = 1;    ///< CTAs below one another that share the copies for the columns
+  int split = 1;      ///< CTAs of a cluster that share a tile's k
   int ctas_per_sm = 1;
-  int rows() const { return 64 * blocks * (alternates ? 1 : consumers); }
+  int rows() const { return 64 * blocks * (alternates || across ? 1 : consumers); }
   /// Whether the rows are of w and the columns of a: for few rows of a, of which no block of 64
   /// would be full.
   bool swaps = false;
@@ -31,7 +34,7 @@ struct WgmmaTile {
   std::int64_t overhead = 0, tail = 0;
 
   int ctas_in_cluster() const { return cluster * split; }
-  int threads() const { return 128 * (consumers + 1); }
+  int threads() const { return 128 * (1 + splitters + consumers); }
 };
 
 }  // namespace ptxmill::kernels

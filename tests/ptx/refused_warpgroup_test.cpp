@@ -72,6 +72,40 @@ TEST_CASE("products of one accumulator may follow each other") {
   k.sums[3] += 1.f;
 }
 
+TEST_CASE("a matrix in registers is not touched before the wait, nor made a product's sums") {
+  WarpgroupKernel k;
+  auto a = k.array<b32>("a", 4, 0);
+  const auto multiply = [&](const std::vector<Var<f32>>& sums) {
+    k.wgmma_tf32(sums, {k.present(a[0]), k.present(a[1]), k.present(a[2]), k.present(a[3])}, k.b,
+                 true);
+  };
+  multiply(k.sums);
+  multiply(k.sums);
+  k.wgmma_commit_group();
+  CHECK_THROWS_AS(a[1] = 1, BuildError);
+  CHECK_THROWS_AS(k.wgmma_tf32(k.sums,
+                               {k.present(a[0]), k.present(a[1]), k.present(a[2]),
+                                k.as<b32>(k.bit_cast<u32>(k.present(k.sums[0])))},
+                               k.b, true),
+                  BuildError);
+  k.wgmma_wait_group(0);
+  a[1] = 1;
+  k.for_range("i", 0, 4, 1, [&](const U32&) {
+    k.wgmma_wait_group(0);
+    a[0] = 2;
+    multiply(k.sums);
+    k.wgmma_commit_group();
+  });
+  CHECK_THROWS_AS(k.for_range("j", 0, 4, 1,
+                              [&](const U32&) {
+                                a[0] = 2;
+                                k.wgmma_wait_group(0);
+                                multiply(k.sums);
+                                k.wgmma_commit_group();
+                              }),
+                  BuildError);
+}
+
 TEST_CASE("what a loop leaves in flight is not touched in its next round") {
   WarpgroupKernel k;
   int issued = 0, touched = 0;

@@ -37,6 +37,7 @@ struct Engine {
     options.element = element;
     options.math = math;
     options.on_tensor_cores = !is_fma();
+    if (math == "3xtf32" && target == "sm_90a") options.chunk = 32;
     return options;
   }
   /// What a head's columns are a multiple of, where results are of this type.
@@ -55,6 +56,9 @@ const std::vector<Tile> tiles_of_warpgroups{
     {"64x96", 64, 96},     {"64x128", 64, 128},   {"64x192", 64, 192},  {"128x128", 128, 128},
     {"128x192", 128, 192}, {"128x256", 128, 256}, {"w128x16", 16, 128}, {"w128x64", 64, 128},
     {"w64x16", 16, 64},    {"w64x32k2", 32, 64},  {"w64x64k4", 64, 64}, {"w64x16k4", 16, 64}};
+
+const std::vector<Tile> tiles_of_three_by_warpgroups{
+    {"64x128", 64, 128}, {"128x64", 128, 64}, {"128x128", 128, 128}, {"64x128k2", 64, 128}};
 
 std::string entry(const ProductOptions& options, const std::string& dims, const Tile& tile) {
   return product_entry("gemm", dims, options, fmt::format(R"(, "tile": "{}")", tile.name));
@@ -76,6 +80,7 @@ class EpilogueFixture : public ProductFixture {
     for (const auto& [element, math] :
          {std::pair{Element::f16, "f32"}, {Element::bf16, "f32"}, {Element::f32, "tf32"}})
       all.push_back({"sm_90a", element, math, tiles_of_warpgroups});
+    all.push_back({"sm_90a", Element::f32, "3xtf32", tiles_of_three_by_warpgroups});
     return all;
   }
   /// Each tile of each engine, with a number.

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -24,11 +26,13 @@ struct Kind {
   Element element;
   const char* math;
   std::int64_t chunk;
+  std::int64_t summed = 0;  ///< k whose products the tensor cores add up, where not all
 
   ProductOptions with(ProductOptions options = {}) const {
     options.element = element;
     options.math = math;
     options.on_tensor_cores = true;
+    options.chunk = summed;
     return options;
   }
   bool is_split() const { return std::string(math) == "3xtf32"; }
@@ -44,30 +48,30 @@ struct Tile {
   const char* name;
   std::int64_t rows, cols, chunks;
 };
-/// A target's way to multiply, with the kinds and tiles that it has; the first tile is the
-/// smallest.
+/// A target's way to multiply, with the kinds and tiles that it has; the first tile is a small one.
 struct Engine {
   std::string target;
   std::vector<Kind> kinds;
-  std::vector<Tile> tiles;
+  std::vector<Tile> tiles, tiles_of_three;
 
-  const Tile& smallest() const { return tiles[0]; }
-  /// Three products leave no registers for the largest tile.
-  static bool has(const Kind& kind, const Tile& tile) {
-    return !kind.is_split() || (tile.cols < 256 && tile.rows == tile.cols);
+  const std::vector<Tile>& tiles_of(const Kind& kind) const {
+    return kind.is_split() ? tiles_of_three : tiles;
   }
+  const Tile& smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
 };
 const Kind of_f16{Element::f16, "f32", 8}, of_bf16{Element::bf16, "f32", 8},
-    of_tf32{Element::f32, "tf32", 4}, of_three{Element::f32, "3xtf32", 4};
+    of_tf32{Element::f32, "tf32", 4}, of_three{Element::f32, "3xtf32", 4},
+    of_three_in_chunks{Element::f32, "3xtf32", 4, 32};
 const Engine by_warps{"sm_80",
                       {of_f16, of_bf16, of_tf32, of_three},
                       {{"64x64", 64, 64, 8},
                        {"32x64", 32, 64, 8},
                        {"64x128", 64, 128, 8},
                        {"128x128", 128, 128, 8},
-                       {"128x256", 128, 256, 4}}};
+                       {"128x256", 128, 256, 4}},
+                      {{"64x64", 64, 64, 8}, {"128x128", 128, 128, 8}}};
 const Engine by_warpgroups{"sm_90a",
-                           {of_f16, of_bf16, of_tf32},
+                           {of_f16, of_bf16, of_tf32, of_three_in_chunks},
                            {{"64x96", 64, 96, 8},
                             {"64x128", 64, 128, 8},
                             {"64x192", 64, 192, 8},
@@ -79,7 +83,12 @@ const Engine by_warpgroups{"sm_90a",
                             {"w64x16", 16, 64, 8},
                             {"w64x32k2", 32, 64, 8},
                             {"w64x64k4", 64, 64, 8},
-                            {"w64x16k4", 16, 64, 8}}};
+                            {"w64x16k4", 16, 64, 8}},
+                           {{"64x128", 64, 128, 8},
+                            {"128x64", 128, 64, 8},
+                            {"128x128", 128, 128, 8},
+                            {"64x128k2", 64, 128, 8},
+                            {"128x64k2", 128, 64, 8}}};
 
 std::string entry(const ProductOptions& options, const std::string& dims = dynamic_dims,
                   const std::string& tile = "auto", const std::string& name = "p",
@@ -113,8 +122,7 @@ class TensorFixture : public ProductFixture {
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, each tile at its edges") {
   for (const Engine& engine : engines()) {
     for (const Kind& kind : engine.kinds)
-      for (const Tile& tile : engine.tiles) {
-        if (!Engine::has(kind, tile)) continue;
+      for (const Tile& tile : engine.tiles_of(kind)) {
         const ProductOptions options = kind.with();
         const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name), "",
                                        engine.target);
@@ -146,7 +154,7 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, edge sizes against each 
           if (index++ % 4 != 0) continue;
           check_within_budget(library.kernel("p"),
                               {random, m, n, k, options, kind.inputs(index / 4)},
-                              engine.smallest());
+                              engine.smallest(kind));
         }
       ++index;
     }
@@ -162,7 +170,7 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, random shapes") {
         const std::int64_t m = random_size(random, 700), n = up_to_eight(random_size(random, 700));
         const std::int64_t k = up_to_eight(random_size(random, 900));
         check_within_budget(library.kernel("p"), {random, m, n, k, options, kind.inputs(i)},
-                            engine.smallest());
+                            engine.smallest(kind));
       }
     }
   }
@@ -180,7 +188,8 @@ TEST_CASE_FIXTURE(TensorFixture,
         for (const bool residual : {false, true})
           for (const float alpha : {1.f, -0.375f}) {
             const auto index = cases.size();
-            ProductOptions options = engine.kinds[index % engine.kinds.size()].with(
+            const Kind& kind = engine.kinds[index % engine.kinds.size()];
+            ProductOptions options = kind.with(
                 {.activation = activation, .bias = bias, .residual = residual, .alpha = alpha});
             options.out = outs[index / 4 % outs.size()];
             const std::int64_t n = 40, k = 24;
@@ -188,7 +197,7 @@ TEST_CASE_FIXTURE(TensorFixture,
                 index % 8 < 4 ? fmt::format(R"("n": {}, "k": {})", n, k) : dynamic_dims;
             const std::string name = fmt::format("p{}", index);
             entries +=
-                (index > 0 ? ",\n" : "") + entry(options, dims, engine.smallest().name, name);
+                (index > 0 ? ",\n" : "") + entry(options, dims, engine.smallest(kind).name, name);
             cases.emplace_back(name,
                                Product(random, 33, n, k, options,
                                        index % 3 == 0 ? Inputs::small_integers : Inputs::normal));
@@ -201,8 +210,7 @@ TEST_CASE_FIXTURE(TensorFixture,
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, an epilogue in every tile") {
   for (const Engine& engine : engines()) {
     for (const Kind& kind : engine.kinds)
-      for (const Tile& tile : engine.tiles) {
-        if (!Engine::has(kind, tile)) continue;
+      for (const Tile& tile : engine.tiles_of(kind)) {
         const ProductOptions options =
             kind.with({.activation = "gelu", .bias = true, .residual = true, .alpha = 0.5f});
         const std::int64_t n = tile.cols + 8, k = tile.chunks * kind.chunk + 8;
@@ -226,8 +234,8 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, the forms that a launch 
           device(), entry(options, fmt::format(R"("n": {}, "k": {})", n, k)), "", engine.target);
       const GeneratedLibrary dynamic(device(), entry(options), "", engine.target);
       for (const std::int64_t m : {0, 1, 65, 300}) {
-        check_within_budget(fixed.kernel("p"), {random, m, n, k, options}, engine.smallest());
-        check_within_budget(dynamic.kernel("p"), {random, m, n, k, options}, engine.smallest());
+        check_within_budget(fixed.kernel("p"), {random, m, n, k, options}, engine.smallest(kind));
+        check_within_budget(dynamic.kernel("p"), {random, m, n, k, options}, engine.smallest(kind));
       }
     }
   }
@@ -237,8 +245,8 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, a row depends on no othe
   for (const Engine& engine : engines()) {
     for (const Kind& kind : engine.kinds) {
       const ProductOptions options = kind.with({.residual = true});
-      const GeneratedLibrary library(device(), entry(options, dynamic_dims, engine.smallest().name),
-                                     "", engine.target);
+      const GeneratedLibrary library(
+          device(), entry(options, dynamic_dims, engine.smallest(kind).name), "", engine.target);
       const std::int64_t m = 70, n = 72, k = 136;
       Product p(random, m, n, k, options);
       const std::vector<float> whole = run(library.kernel("p"), p);
@@ -265,6 +273,46 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, a row depends on no othe
   }
 }
 
+/// The largest error against double precision.
+double largest_error(const Product& p, const std::vector<float>& result) {
+  const std::vector<double> exact = p.expected().value;
+  double largest = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i)
+    largest = std::max(largest, std::abs(result[i] - exact[i]));
+  return largest;
+}
+
+/// Each element as one chain of multiply-adds in f32.
+std::vector<float> by_chains(const Product& p) {
+  std::vector<float> result;
+  for (std::int64_t row = 0; row < p.m; ++row)
+    for (std::int64_t col = 0; col < p.n; ++col) {
+      float sum = 0;
+      for (std::int64_t i = 0; i < p.k; ++i)
+        sum = std::fma(p.a[static_cast<std::size_t>(row * p.k + i)],
+                       p.w[static_cast<std::size_t>(col * p.k + i)], sum);
+      result.push_back(sum);
+    }
+  return result;
+}
+
+TEST_CASE_FIXTURE(TensorFixture, "gemm in 3xtf32 by warpgroups is as exact as f32") {
+  if (device().info().compute_capability != 90) return;
+  const ProductOptions options = of_three_in_chunks.with();
+  const GeneratedLibrary library(device(), entry(options, dynamic_dims, "64x128"), "", "sm_90a");
+  for (const std::int64_t k : {64, 384, 2048})
+    for (const bool positive : {false, true}) {
+      CAPTURE(k);
+      CAPTURE(positive);
+      Product p(random, 64, 64, k, options);
+      // Sums cut toward zero would be wrong in one direction.
+      for (std::vector<float>* operand : {&p.a, &p.w})
+        for (float& x : *operand) x = positive ? std::abs(x) : x;
+      CHECK(largest_error(p, run(library.kernel("p"), p)) <=
+            largest_error(p, by_chains(p)) * (k < 128 ? 2 : 1));
+    }
+}
+
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, model shapes") {
   for (const Engine& engine : engines()) {
     for (const ModelShape& model : model_shapes()) {
@@ -283,7 +331,7 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, model shapes") {
           const auto whole = [](std::int64_t x, std::int64_t unit) {
             return static_cast<std::uint64_t>((x + unit - 1) / unit * unit);
           };
-          const Tile& tile = engine.smallest();
+          const Tile& tile = engine.smallest(kind);
           if (!budget.allows(
                   fmt::format("gemm {}x{}x{} {} on {}", m, n, k, activation, engine.target),
                   whole(m, tile.rows) * whole(n, tile.cols) * whole(k, 64)))
@@ -315,8 +363,8 @@ TEST_CASE("gemm on tensor cores, the smallest spec, and refused ones") {
        "/math: tf32 is for operands of f32, and dtype is f16"},
       {R"("dtype": "f16", "n": 8, "k": 8, "layout": "in_out")",
        "/layout: the tensor cores' gemm takes out_in only"},
-      {R"("dtype": "f16", "n": 8, "k": 8, "tile": "32x64")",
-       "/tile: 32x64 is no tile of this gemm"},
+      {R"("dtype": "f16", "n": 8, "k": 8, "tile": "48x96")",
+       "/tile: 48x96 is no tile of this gemm"},
       {R"("dtype": "f32", "math": "3xtf32", "n": 8, "k": 8, "tile": "128x256")",
        "/tile: 128x256 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "tile": "64x64")",

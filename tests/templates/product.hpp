@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
@@ -33,6 +34,8 @@ struct ProductOptions {
   bool on_tensor_cores = false;
   std::string math = "f32";  ///< how f32 operands are multiplied
   int head_dim = 0;          ///< 0: an out_layout of rows
+  /// k whose products the tensor cores add up, where sums over more are added outside them; or 0.
+  std::int64_t chunk = 0;
 
   reference::Element out_element() const { return out.value_or(element); }
   /// The spec's fields of element types.
@@ -44,11 +47,15 @@ struct ProductOptions {
   }
   /// What the accumulation of k products may be wrong by, in units of 2^-24 sum|a||b|. The tensor
   /// cores add up 16 products of 16-bit operands at once, or 8 of tf32, and round where they stop;
-  /// an operand that is no tf32 loses 2^-10 of itself.
+  /// an operand that is no tf32 loses 2^-10 of itself. Split in two, operands lose 2^-23 and 3 x
+  /// 2^-23 of themselves, and the product of what is left, 2^-21.
   double error_units(std::int64_t k) const {
     const auto terms = static_cast<double>(k);
     if (!on_tensor_cores) return terms;
-    if (math == "3xtf32") return 2 * terms;
+    if (math == "3xtf32" && chunk == 0) return 2 * terms;
+    if (math == "3xtf32")
+      return std::min(2 * terms, 16 + std::ceil(static_cast<double>(std::min(k, chunk)) / 8) * 12 +
+                                     std::ceil(terms / static_cast<double>(chunk)));
     if (math == "tf32") return std::ceil(terms / 8) * 12 + 0x1p15;
     return std::ceil(terms / 16) * 12;
   }
