@@ -33,7 +33,7 @@ std::optional<TensorMapShape> wgmma_tensor_map(const WgmmaTile& tile, const Wgmm
         {problem.k, problem.n}, {k_bytes}, {across, tile.swaps ? tile.rows() : cols}};
   if (&tensor == &problem.out && !tile.swaps)
     return out_boxes(problem.epilogue, tensor.dtype(), problem.m, problem.n, ptx::wgmma_m,
-                     box_cols(problem.epilogue, tensor.dtype(), tile.cols));
+                     box_cols(problem.epilogue, tensor.dtype(), tile.own_cols()));
   return {};
 }
 

@@ -64,7 +64,7 @@ class Body {
   void add();
   void release(const Pred& by);
   /// The columns that a warpgroup has.
-  int cols() const { return tile_.across ? tile_.cols / tile_.consumers : tile_.cols; }
+  int cols() const { return tile_.own_cols(); }
   void store(const Tile& tile, const U32& first_row, const U32& first_col);
   /// The pairs of stages that this CTA has of its tiles: where they begin, where they end. Stages
   /// come in pairs, since of two that follow one another each has registers of its own. Beyond k,

@@ -25,6 +25,8 @@ struct WgmmaTile {
   int split = 1;      ///< CTAs of a cluster that share a tile's k
   int ctas_per_sm = 1;
   int rows() const { return 64 * blocks * (alternates || across ? 1 : consumers); }
+  /// Columns of a warpgroup.
+  int own_cols() const { return across ? cols / consumers : cols; }
   /// Whether the rows are of w and the columns of a: for few rows of a, of which no block of 64
   /// would be full.
   bool swaps = false;
