@@ -136,6 +136,7 @@ Settings read_settings(const Environment& environment, std::vector<std::string>*
   constexpr auto no_limit = std::numeric_limits<std::uint64_t>::max();
   reader.integer("PTXMILL_EMU_SEED", 0, no_limit, &s.execute.seed);
   reader.integer("PTXMILL_EMU_INSTRUCTION_BUDGET", 1, no_limit, &s.execute.instruction_budget);
+  s.execute.threads = 0;
   reader.integer("PTXMILL_EMU_THREADS", 0, 1024, &s.execute.threads);
   reader.integer("PTXMILL_EMU_SMS", 1, 1024, &s.machine.sm_count);
   reader.integer("PTXMILL_EMU_DRIVER_VERSION", 2000, 99999, &s.machine.driver_version);

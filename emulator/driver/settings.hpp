@@ -37,9 +37,11 @@ using Environment = std::function<const char*(const char* name)>;
 ///   PTXMILL_EMU_CHECK               off | warn | fail
 ///   PTXMILL_EMU_SCHEDULE            earliest | latest | random
 ///   PTXMILL_EMU_SEED                for the random schedule
-///   PTXMILL_EMU_THREADS             threads of the host that run the blocks of a launch; 0: one a
-///   core PTXMILL_EMU_SMS                 multiprocessors PTXMILL_EMU_CC                  compute
-///   capability, 90 for 9.0 PTXMILL_EMU_DRIVER_VERSION      as cuDriverGetVersion counts: 13000
+///   PTXMILL_EMU_THREADS             threads of the host that run the blocks of a launch; 0, the
+///                                   default: one a core
+///   PTXMILL_EMU_SMS                 multiprocessors
+///   PTXMILL_EMU_CC                  compute capability, 90 for 9.0
+///   PTXMILL_EMU_DRIVER_VERSION      as cuDriverGetVersion counts: 13000
 ///   PTXMILL_EMU_MEMORY              device memory in bytes
 ///   PTXMILL_EMU_INSTRUCTION_BUDGET  warp instructions of one launch before it counts as hung
 ///   PTXMILL_EMU_FAIL_CALL           cuMemAlloc_v2:3, alloc:5 or
