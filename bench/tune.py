@@ -14,9 +14,9 @@ import pathlib
 
 import torch
 
+from cold import copies_of, in_turns
 from side_by_side import Bench, machine
 from suites import few_rows, gemm16
-from suites.gemv import COLD_BYTES, in_turns
 from timing import side_by_side
 
 # How the spec multiplies, and the values of the spec's fields to which the choice applies.
@@ -53,7 +53,7 @@ def measure(bench, library, tiles, kind, n, k):
     """{m: {tile: microseconds}}"""
     dtype, _ = KINDS[kind]
     first = bench.normal(n, k, scale=k**-0.5).to(dtype)
-    copies = [first] + [first.clone() for _ in range(math.ceil(COLD_BYTES / (first.element_size() * n * k)))]
+    copies = copies_of(first)
     kernels = {tile: bench.kernel(library, f"gemm_{kind}_{tile}") for tile in tiles}
     figures = {}
     for m in LADDER:

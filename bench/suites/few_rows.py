@@ -1,10 +1,8 @@
-"""Products of a few rows with a weight matrix, bf16, against cuBLAS through PyTorch; the weights are cold, as in gemv."""
-
-import math
+"""Products of a few rows with a weight matrix, bf16, against cuBLAS through PyTorch; the weights are cold (cold.py)."""
 
 import torch
 
-from suites.gemv import COLD_BYTES, in_turns
+from cold import add_rates, copies_of, in_turns
 from timing import geometric_mean, side_by_side
 
 NAME = "few_rows"
@@ -18,9 +16,8 @@ def measure(bench):
     library = bench.library("bench-gemm16")
     rows = []
     for n, k in WEIGHTS:
-        w_bytes = 2 * n * k
         first = bench.normal(n, k, scale=k**-0.5).to(torch.bfloat16)
-        copies = [first] + [first.clone() for _ in range(math.ceil(COLD_BYTES / w_bytes))]
+        copies = copies_of(first)
         entry = bench.kernel(library, f"gemm_bf16_{n}x{k}")
         for m in ROWS:
             a = bench.normal(m, k).to(torch.bfloat16)
@@ -35,8 +32,7 @@ def measure(bench):
             exact = a.double() @ first.double().t()
             row = bench.row({"m": m, "n": n, "k": k}, times, {s: bench.error(o, exact) for s, o in outs.items()},
                             "torch", "ptxmill")
-            row["TB/s"] = round(w_bytes / times["ptxmill"] * 1e-6, 2)
-            row["us over reading"] = bench.over_reading(w_bytes, times["ptxmill"])
+            add_rates(bench, row, first)
             rows.append(row)
         bench.device.forget()
         del copies

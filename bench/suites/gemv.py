@@ -1,30 +1,21 @@
 """Products of one row with a weight matrix, out = W x, in 16 bits, against cuBLAS through PyTorch.
 
-The weights are cold: each launch takes the next of so many copies that the second-level cache holds none of them by the
-time it comes round again.
+The weights are cold (cold.py).
 """
 
-import itertools
 import json
-import math
 import pathlib
 
 import torch
 
+from cold import add_rates, copies_of, in_turns
 from timing import geometric_mean, side_by_side
 
 NAME = "gemv"
 TITLE = "Products with one row, 16-bit weights read from memory"
 
-COLD_BYTES = 200 << 20
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 SPEC = pathlib.Path(__file__).resolve().parent.parent / "specs/bench-gemv.json"
-
-
-def in_turns(launches):
-    """A function that does the next of the launches at each call."""
-    turns = itertools.cycle(launches)
-    return lambda: next(turns)()
 
 
 def measure(bench):
@@ -33,9 +24,8 @@ def measure(bench):
     for kernel in json.loads(SPEC.read_text())["kernels"]:
         dtype, n, k = kernel["dtype"], kernel["n"], kernel["k"]
         x = bench.normal(k).to(DTYPES[dtype])
-        w_bytes = 2 * n * k
         first = bench.normal(n, k, scale=k**-0.5).to(DTYPES[dtype])
-        copies = [first] + [first.clone() for _ in range(math.ceil(COLD_BYTES / w_bytes))]
+        copies = copies_of(first)
         out = torch.full((n,), float("nan"), dtype=DTYPES[dtype], device="cuda")
         entry = bench.kernel(library, kernel["name"])
         sides = {"ptxmill": (in_turns([entry.bind(bench.stream, x, w, out) for w in copies]), bench.torch_stream)}
@@ -49,8 +39,7 @@ def measure(bench):
         errors = {name: bench.error(out.flatten(), exact) for name, out in outs.items()}
         peer = min(("mv", "linear"), key=times.get)
         line = bench.row({"type": dtype, "n": n, "k": k}, times, errors, peer, "ptxmill")
-        line["TB/s"] = round(w_bytes / times["ptxmill"] * 1e-6, 2)
-        line["us over reading"] = bench.over_reading(w_bytes, times["ptxmill"])
+        add_rates(bench, line, first)
         rows.append(line)
         bench.device.forget()
         del copies
