@@ -7,6 +7,7 @@
 #include "templates/gemm_wgmma.hpp"
 
 #include "generator/ptx/descriptor.hpp"
+#include "templates/lib/cluster.hpp"
 #include "templates/lib/cluster_sum.hpp"
 #include "templates/lib/column_store.hpp"
 #include "templates/lib/ring.hpp"
@@ -124,13 +125,7 @@ void Body::set_up() {
       k_.fence_mbarrier_init();
     });
   });
-  if (cluster_rank_) {
-    k_.bar_warp_sync();
-    k_.barrier_cluster_arrive_relaxed();
-    k_.barrier_cluster_wait();
-  } else {
-    k_.sync();
-  }
+  begin_together(k_, cluster_rank_.has_value());
 }
 
 void Body::each_tile(const std::string& name, const std::optional<U32>& turn,
@@ -369,16 +364,11 @@ void Body::emit() {
   set_up();
   k_.griddepcontrol_launch_dependents();
   const bool divides_registers = tile_.cols * tile_.blocks > 128;
-  const int copying = tile_.consumers == 1 ? 24 : 40, computing = 232;
+  constexpr int copying = 40, computing = 232;
   k_.roles(warpgroup_, {{"copies", 1, divides_registers ? copying : 0, [&] { copy_tiles(); }},
                         {"computes", tile_.consumers, divides_registers ? computing : 0,
                          [&] { compute_tiles(); }}});
-  if (cluster_rank_) {
-    // Nobody leaves while another CTA may still write to or arrive at its shared memory.
-    k_.bar_warp_sync();
-    k_.barrier_cluster_arrive();
-    k_.barrier_cluster_wait();
-  }
+  end_together(k_, cluster_rank_.has_value());
 }
 
 }  // namespace

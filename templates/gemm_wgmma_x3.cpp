@@ -12,6 +12,7 @@
 
 #include "generator/ptx/descriptor.hpp"
 #include "templates/gemm_wgmma.hpp"
+#include "templates/lib/cluster.hpp"
 #include "templates/lib/cluster_sum.hpp"
 #include "templates/lib/ring.hpp"
 #include "templates/lib/tile_store.hpp"
@@ -127,10 +128,7 @@ void Body::set_up() {
       k_.fence_mbarrier_init();
     });
   });
-  if (!cluster_rank_) return k_.sync();
-  k_.bar_warp_sync();
-  k_.barrier_cluster_arrive_relaxed();
-  k_.barrier_cluster_wait();
+  begin_together(k_, cluster_rank_.has_value());
 }
 
 std::pair<Extent, Extent> Body::own_pairs(const std::string& name) const {
@@ -373,11 +371,7 @@ void Body::emit() {
            {{"copies", 1, 24, phase("copy tiles into the ring", &Body::copy_tiles)},
             {"splits", 1, 40, phase("split w", &Body::split_tiles)},
             {"computes", tile_.consumers, 224, phase("compute tiles", &Body::compute_tiles)}});
-  if (!cluster_rank_) return;
-  // Nobody leaves while another CTA may still write to or arrive at its shared memory.
-  k_.bar_warp_sync();
-  k_.barrier_cluster_arrive();
-  k_.barrier_cluster_wait();
+  end_together(k_, cluster_rank_.has_value());
 }
 
 }  // namespace

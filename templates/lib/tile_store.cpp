@@ -85,10 +85,11 @@ void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
       }
       const U32 result_row = part.row + row + 8 * half;
       std::vector<F32> residual;
-      if (epilogue.residual && epilogue.is_gated())
-        residual = residual_of(part, result_row, first_col(part) + g * group_cols + quarter * 2);
-      else if (epilogue.residual)
-        residual = residual_of(part, result_row, wanted);
+      if (epilogue.residual) {
+        const U32 col =
+            epilogue.is_gated() ? first_col(part) + g * group_cols + quarter * 2 : wanted;
+        residual = residual_of(part, result_row, col);
+      }
       const auto v = apply(k_, epilogue, own, bias, residual, precision);
       const auto to = here.down(8 * half).across(g * chunks).ptr();
       if (wide)
