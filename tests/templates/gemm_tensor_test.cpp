@@ -35,6 +35,7 @@ struct Kind {
     options.chunk = summed;
     return options;
   }
+  bool is_half() const { return element != Element::f32; }
   bool is_split() const { return std::string(math) == "3xtf32"; }
   /// The inputs of a case. Subnormals of f32, which are among the extremes, lose most of their bits
   /// as tf32: no bound relative to the operands holds there.
@@ -48,16 +49,25 @@ struct Tile {
   const char* name;
   std::int64_t rows, cols, chunks;
 };
+/// For few rows of 16-bit elements, on every target; what they take in at once is 64 of k for each
+/// warp that shares it.
+const std::vector<Tile> tiles_that_stream{
+    {"s64x8", 8, 64, 8},      {"s16x8k2", 8, 16, 16},   {"s16x8k4", 8, 16, 32},
+    {"s16x8k8", 8, 16, 64},   {"s32x8k4", 8, 32, 32},   {"s32x8k8", 8, 32, 64},
+    {"s16x16k4", 16, 16, 32}, {"s16x16k8", 16, 16, 64}, {"s32x16k2", 16, 32, 16},
+    {"s32x16k4", 16, 32, 32}, {"s32x16k8", 16, 32, 64}, {"s64x16k4", 16, 64, 32}};
 /// A target's way to multiply, with the kinds and tiles that it has; the first tile is a small one.
 struct Engine {
   std::string target;
   std::vector<Kind> kinds;
   std::vector<Tile> tiles, tiles_of_three;
 
-  const std::vector<Tile>& tiles_of(const Kind& kind) const {
-    return kind.is_split() ? tiles_of_three : tiles;
+  std::vector<Tile> tiles_of(const Kind& kind) const {
+    std::vector<Tile> all = kind.is_split() ? tiles_of_three : tiles;
+    if (kind.is_half()) all.insert(all.end(), tiles_that_stream.begin(), tiles_that_stream.end());
+    return all;
   }
-  const Tile& smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
+  Tile smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
 };
 const Kind of_f16{Element::f16, "f32", 8}, of_bf16{Element::bf16, "f32", 8},
     of_tf32{Element::f32, "tf32", 4}, of_three{Element::f32, "3xtf32", 4},
@@ -331,7 +341,7 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, model shapes") {
           const auto whole = [](std::int64_t x, std::int64_t unit) {
             return static_cast<std::uint64_t>((x + unit - 1) / unit * unit);
           };
-          const Tile& tile = engine.smallest(kind);
+          const Tile tile = engine.smallest(kind);
           if (!budget.allows(
                   fmt::format("gemm {}x{}x{} {} on {}", m, n, k, activation, engine.target),
                   whole(m, tile.rows) * whole(n, tile.cols) * whole(k, 64)))

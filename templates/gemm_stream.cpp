@@ -1,0 +1,314 @@
+// gemm of few rows of 16-bit elements, at the rate at which memory gives the weights. As in gemv
+// (lib/row_stream.hpp) each thread copies its own weights through its own places in shared memory,
+// and no barrier stands in the loop; but the tensor cores multiply them, 16 features of w by 8 rows
+// of a in one instruction, so that more rows cost no more bytes.
+//
+// The order of k within a product is free where both operands have the same: a lane takes eight
+// neighbouring elements of a row, 16 bytes, and gives them to two products as if they were those
+// that the fragments' layout asks for. So nothing is exchanged between lanes, by ldmatrix or
+// otherwise. Neighbouring CTAs, of which several fit an SM, begin and end at different times, and
+// keep memory busy.
+#include "templates/gemm_stream.hpp"
+
+#include <array>
+
+#include "templates/lib/access.hpp"
+#include "templates/lib/thread_ring.hpp"
+
+namespace ptxmill::kernels {
+namespace {
+
+using ptx::B32;
+using Place = ThreadRing::Place;
+
+constexpr int words = ThreadRing::words;
+/// Elements of an access, and of what the four lanes of a row take of it at once.
+constexpr int vector = 8, of_quad = 4 * vector;
+/// Accesses to a row in one round: together 128 bytes, a line.
+constexpr int accesses = 2;
+constexpr int mma_features = 16, mma_rows = 8;
+
+/// Floats from one row of sums to the next: against bank conflicts between a warp's eight features
+/// and four pairs of rows.
+constexpr int sums_pitch(const StreamTile& tile) { return tile.features + 4; }
+constexpr int sums_of_warp(const StreamTile& tile) { return tile.rows * sums_pitch(tile); }
+
+std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
+
+/// One kernel: what its phases share.
+class Body {
+ public:
+  Body(Emitter& k, const GemmProblem& problem, const StreamTile& tile);
+  void emit(const StreamStart& start);
+
+ private:
+  /// The weights of one round: for each of a thread's features, its accesses.
+  using Weights = std::vector<std::vector<std::array<B32, words>>>;
+
+  void locate();
+  void locate_operand(const std::string& name, const ElementPtr& base, const Extent& extent,
+                      const U32& first, int count, bool is_whole, std::vector<ElementPtr>& lines);
+  void request_first(int round);
+  void request(const Place& stage, const Extent& at, int ahead);
+  void load_first_x();
+  void load_x(const Extent& at, int ahead, int access);
+  void multiply_rounds();
+  Weights read(const Place& stage);
+  void multiply(const Weights& weights);
+  void store();
+  /// Whether an access of the first round lies in the row; none: always.
+  std::optional<Pred> inside(int access);
+  void where(const std::optional<Pred>& p, const std::function<void()>& body);
+
+  int features() const { return tile_.features / mma_rows; }  ///< of a thread
+  int row_groups() const { return tile_.rows / mma_rows; }
+  /// Elements of k that a team's warps take in one round.
+  int apart() const { return of_quad * accesses * tile_.split; }
+  /// Whether the ring holds whole rows of w.
+  bool fits() const { return whole_.is_static() && whole_.get() <= apart() * tile_.rounds; }
+
+  Emitter& k_;
+  const GemmProblem& problem_;
+  StreamTile tile_;
+  // k is counted with zeros before its first element, as many as make whole rounds: only the first
+  // round is masked.
+  Extent whole_, padding_;
+  U32 tid_, own_k_;
+  std::optional<U32> first_row_, first_feature_;  ///< of the CTA; of the team
+  std::vector<ElementPtr> w_lines_, x_lines_;     ///< the thread's features and rows, at its own k
+  std::optional<ThreadRing> ring_;
+  std::vector<std::vector<std::vector<Var<ptx::b32>>>> x_;     ///< [8 rows][access][word]
+  std::vector<std::vector<std::vector<Var<ptx::f32>>>> sums_;  ///< [16 features][8 rows][4]
+};
+
+Body::Body(Emitter& k, const GemmProblem& problem, const StreamTile& tile)
+    : k_(k),
+      problem_(problem),
+      tile_(tile),
+      whole_(k.let("whole_k", ceil_div(problem.k, apart()) * apart())),
+      padding_(k.let("padding", whole_ - problem.k)),
+      tid_(k.let("tid", k.tid_x())),
+      own_k_(k.let("own_k", tid_ / 32 % tile.split * (of_quad * accesses) + tid_ % 4 * vector)) {}
+
+void Body::where(const std::optional<Pred>& p, const std::function<void()>& body) {
+  if (p)
+    k_.guard(*p, body);
+  else
+    body();
+}
+
+std::optional<Pred> Body::inside(int access) {
+  if (padding_.is(0)) return std::nullopt;
+  return own_k_ + access * of_quad >= padding_;
+}
+
+/// The lines of the thread's features or rows: every eighth from its own on. Lines beyond the last
+/// compute that one again, and are not stored.
+void Body::locate_operand(const std::string& name, const ElementPtr& base, const Extent& extent,
+                          const U32& first, int count, bool is_whole,
+                          std::vector<ElementPtr>& lines) {
+  const U64 along = k_.cvt<ptx::u64>(own_k_);
+  const ElementPtr start = go_back(k_, base, padding_, 1);
+  const U32 own = tid_ % 32 / 4 + first;
+  for (int i : unroll(count)) {
+    const U32 line = own + i * mma_rows;
+    const U32 source = is_whole ? line : k_.min(line, extent - 1);
+    lines.push_back(
+        k_.let(numbered(name, i) + "_line", start + k_.mad_wide(source, problem_.k, along)));
+  }
+}
+
+void Body::locate() {
+  const Extent down = k_.let("tiles_down", ceil_div(problem_.m, tile_.rows));
+  const U32 cta = k_.let("cta", k_.ctaid_x());
+  // CTAs that follow each other share weights.
+  first_row_ = k_.let("first_row", cta % down * tile_.rows);
+  first_feature_ = k_.let("first_feature", cta / down * tile_.cta_features() +
+                                               tid_ / tile_.team_threads() * tile_.features);
+  const Extent& n = problem_.n;
+  locate_operand("w", problem_.w, n, *first_feature_, features(),
+                 n.is_static() && n.get() % tile_.cta_features() == 0, w_lines_);
+  locate_operand("x", problem_.a, problem_.m, *first_row_, row_groups(), false, x_lines_);
+  for (int i : unroll(row_groups())) {
+    x_.emplace_back();
+    for (int access : unroll(accesses)) {
+      const std::string name = numbered("x", i) + numbered("_", access) + "_";
+      x_[i].push_back(padding_.is(0) ? k_.array<ptx::b32>(name, words)
+                                     : k_.array<ptx::b32>(name, words, 0));
+    }
+  }
+  ring_.emplace(k_, tile_.threads(), features() * accesses, tile_.rounds, tid_);
+}
+
+void Body::request(const Place& stage, const Extent& at, int ahead) {
+  for (int i : unroll(features())) {
+    const ElementPtr line = at.is(0) ? w_lines_[i] : w_lines_[i] + at;
+    for (int access : unroll(accesses)) {
+      const ElementPtr from = line + (ahead + access * of_quad);
+      k_.cp_async_cg(ring_->piece(stage, i * accesses + access), from.as<ptx::b32>(), 16);
+    }
+  }
+}
+
+void Body::request_first(int round) {
+  const Place stage = ring_->stage(round);
+  if (round > 0) {
+    const int ahead = round * apart();
+    if (!whole_.is_static())
+      k_.guard(whole_ > ahead, [&] { request(stage, 0, ahead); });
+    else if (whole_.get() > ahead)
+      request(stage, 0, ahead);
+    return;
+  }
+  for (int access : unroll(accesses)) {
+    const auto p = inside(access);
+    where(p, [&] {
+      for (int i : unroll(features())) {
+        const ElementPtr from = w_lines_[i] + access * of_quad;
+        k_.cp_async_cg(ring_->piece(stage, i * accesses + access), from.as<ptx::b32>(), 16);
+      }
+    });
+    if (!p) continue;
+    const B32 zero = k_.constant<ptx::b32>(0);
+    k_.guard_not(*p, [&] {
+      for (int i : unroll(features()))
+        k_.store(ring_->piece(stage, i * accesses + access),
+                 std::array<B32, 4>{zero, zero, zero, zero});
+    });
+  }
+}
+
+void Body::load_x(const Extent& at, int ahead, int access) {
+  for (int i : unroll(row_groups())) {
+    const ElementPtr line = at.is(0) ? x_lines_[i] : x_lines_[i] + at;
+    const ElementPtr from = line + (ahead + access * of_quad);
+    auto loaded = k_.load<words>(from.as<ptx::b32>());
+    for (int j : unroll(words)) x_[i][access][j] = std::move(loaded[j]);
+  }
+}
+
+void Body::load_first_x() {
+  for (int access : unroll(accesses)) where(inside(access), [&] { load_x(0, 0, access); });
+}
+
+Body::Weights Body::read(const Place& stage) {
+  Weights all;
+  for (int i : unroll(features())) {
+    all.emplace_back();
+    for (int access : unroll(accesses))
+      all[i].push_back(k_.load<words>(ring_->piece(stage, i * accesses + access)));
+  }
+  return all;
+}
+
+/// Of each access, two products of 16 elements of k.
+void Body::multiply(const Weights& weights) {
+  for (int step : unroll(2 * accesses)) {
+    const int access = step / 2, word = step % 2 * 2;
+    for (int i : unroll(tile_.features / mma_features))
+      for (int j : unroll(row_groups())) {
+        const auto& low = weights[2 * i][access];
+        const auto& high = weights[2 * i + 1][access];
+        const std::array<B32, 4> a{low[word], high[word], low[word + 1], high[word + 1]};
+        const auto& x = x_[j][access];
+        const std::array<B32, 2> b{k_.present(x[word]), k_.present(x[word + 1])};
+        const Kernel::Sums sums(sums_[i][j]);
+        if (problem_.w.dtype() == Dtype::f16)
+          k_.mma_m16n8k16<ptx::f16>(sums, a, b);
+        else
+          k_.mma_m16n8k16<ptx::bf16>(sums, a, b);
+      }
+  }
+}
+
+void Body::multiply_rounds() {
+  for (int i : unroll(tile_.features / mma_features)) {
+    sums_.emplace_back();
+    for (int j : unroll(row_groups()))
+      sums_[i].push_back(k_.array<ptx::f32>(numbered("sum", i) + numbered("_", j) + "_", 4, 0));
+  }
+  ring_->begin();
+  k_.for_range("k_at", 0, whole_, apart(), [&](const U32& counter) {
+    const Extent at(counter);
+    k_.phase("multiply a round, request a later one", [&] {
+      k_.cp_async_wait_group(tile_.rounds - 1);
+      const Place stage = ring_->present();
+      const Weights weights = read(stage);
+      const int ahead = tile_.rounds * apart();
+      if (!fits()) k_.guard(counter + ahead < whole_, [&] { request(stage, at, ahead); });
+      k_.cp_async_commit_group();
+      multiply(weights);
+      k_.guard(counter + apart() < whole_, [&] {
+        for (int access : unroll(accesses)) load_x(at, apart(), access);
+      });
+      ring_->advance(!fits());
+    });
+  });
+}
+
+/// Sums meet where the ring was, those of each warp by themselves, and are added in the order of
+/// the warps.
+void Body::store() {
+  const int of_warp = sums_of_warp(tile_), pitch = sums_pitch(tile_);
+  const SharedPtr<ptx::f32> memory = ring_->memory().as<ptx::f32>();
+  k_.sync();
+  k_.phase("put the sums into shared memory", [&] {
+    const U32 lane = tid_ % 32;
+    const U32 corner = lane % 4 * (2 * pitch) + lane / 4;
+    const SharedPtr<ptx::f32> own = memory + tid_ / 32 * of_warp + corner;
+    for (int i : unroll(tile_.features / mma_features))
+      for (int j : unroll(row_groups()))
+        for (int at : unroll(4)) {
+          const int row = j * mma_rows + at % 2, feature = i * mma_features + at / 2 * 8;
+          k_.store(own + (row * pitch + feature), k_.present(sums_[i][j][at]));
+        }
+  });
+  k_.sync();
+  const U32 team = k_.let("team", tid_ / tile_.team_threads());
+  const U32 of_team = k_.let("team_thread", tid_ % tile_.team_threads());
+  const SharedPtr<ptx::f32> sums = k_.let("team_sums", memory + team * (tile_.split * of_warp));
+  store_result(k_, problem_,
+               {.from = sums,
+                .rows = tile_.rows,
+                .cols = tile_.features,
+                .pitch = pitch,
+                .has_pairs_turned = false,
+                .first_row = *first_row_,
+                .first_col = *first_feature_,
+                .parts = tile_.split,
+                .parts_apart = of_warp},
+               of_team, tile_.team_threads());
+}
+
+// The weights come before the rows: they take longest, and do not wait for whatever computes those.
+void Body::emit(const StreamStart& start) {
+  if (start.overlaps) k_.griddepcontrol_launch_dependents();
+  if (start.overlaps && !start.weights_are_resident) k_.griddepcontrol_wait();
+  locate();
+  k_.phase("request the first weights", [&] {
+    for (int round : unroll(tile_.rounds)) {
+      request_first(round);
+      k_.cp_async_commit_group();
+    }
+    if (start.overlaps && start.weights_are_resident) k_.griddepcontrol_wait();
+    load_first_x();
+  });
+  multiply_rounds();
+  store();
+}
+
+}  // namespace
+
+Launch stream_launch(const StreamTile& tile, const Dim& m, const Dim& n, const StreamStart& start) {
+  return {.grid = {ceil_div(m, tile.rows) * ceil_div(n, tile.cta_features()), 1, 1},
+          .block = {tile.threads(), 1, 1},
+          .min_ctas_per_sm = tile.ctas_per_sm,
+          .overlaps = start.overlaps};
+}
+
+void emit_stream_gemm(Emitter& k, const GemmProblem& problem, const StreamTile& tile,
+                      const StreamStart& start) {
+  Body(k, problem, tile).emit(start);
+}
+
+}  // namespace ptxmill::kernels

@@ -1,0 +1,55 @@
+#include "templates/lib/stream_tile.hpp"
+
+#include <algorithm>
+
+namespace ptxmill::kernels {
+namespace {
+
+constexpr StreamTile stream(const char* name, int features, int rows, int split, int teams,
+                            int rounds, int ctas_per_sm) {
+  return {.name = name,
+          .features = features,
+          .rows = rows,
+          .split = split,
+          .teams = teams,
+          .rounds = rounds,
+          .ctas_per_sm = ctas_per_sm};
+}
+
+// In flight are 2 KB for each warp, 16 features and round: 96 to 192 KB in the CTAs that fit an SM.
+// No ring takes more than the 99 KiB that the smallest of these GPUs have.
+const std::vector<StreamTile> tiles_that_stream{
+    stream("s64x8", 16, 8, 1, 4, 4, 6),     stream("s16x8k2", 16, 8, 2, 1, 6, 8),
+    stream("s16x8k4", 16, 8, 4, 1, 4, 6),   stream("s16x8k8", 16, 8, 8, 1, 4, 3),
+    stream("s32x8k4", 32, 8, 4, 1, 3, 4),   stream("s32x8k8", 32, 8, 8, 1, 2, 2),
+    stream("s16x16k4", 16, 16, 4, 1, 4, 5), stream("s16x16k8", 16, 16, 8, 1, 4, 2),
+    stream("s32x16k2", 32, 16, 2, 1, 4, 6), stream("s32x16k4", 32, 16, 4, 1, 3, 4),
+    stream("s32x16k8", 32, 16, 8, 1, 2, 2), stream("s64x16k4", 64, 16, 4, 1, 3, 2),
+};
+/// The number of the first of them.
+constexpr int first_number = 100;
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> StreamTile::division() const {
+  return {{"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
+          {"warps that share k", std::to_string(split)},
+          {"copies in flight", std::to_string(features / 8 * 2 * rounds) + " a thread"}};
+}
+
+const std::vector<StreamTile>& stream_tiles() { return tiles_that_stream; }
+
+int stream_tile_number(const std::string& name) {
+  const auto found = std::find_if(tiles_that_stream.begin(), tiles_that_stream.end(),
+                                  [&](const StreamTile& t) { return name == t.name; });
+  if (found == tiles_that_stream.end()) return -1;
+  return first_number + static_cast<int>(found - tiles_that_stream.begin());
+}
+
+bool is_stream_tile(int number) { return number >= first_number; }
+
+const StreamTile& stream_tile(int number) {
+  return tiles_that_stream[static_cast<std::size_t>(number - first_number)];
+}
+
+}  // namespace ptxmill::kernels
