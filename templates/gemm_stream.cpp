@@ -48,10 +48,10 @@ class Body {
   void locate();
   void locate_operand(const std::string& name, const ElementPtr& base, const Extent& extent,
                       const U32& first, int count, bool is_whole, std::vector<ElementPtr>& lines);
-  void request_first(int round);
-  void request(const Place& stage, const Extent& at, int ahead);
-  void load_first_x();
-  void load_x(const Extent& at, int ahead, int access);
+  void request_first();
+  void request_early(int round);
+  void request(const Place& stage, const std::vector<ElementPtr>& w, int ahead, int access);
+  void load_x(const std::vector<ElementPtr>& x, int ahead, int access);
   void multiply_rounds();
   Weights read(const Place& stage);
   void multiply(const Weights& weights);
@@ -122,9 +122,17 @@ void Body::locate() {
   const Extent down = k_.let("tiles_down", ceil_div(problem_.m, tile_.rows));
   const U32 cta = k_.let("cta", k_.ctaid_x());
   // CTAs that follow each other share weights.
-  first_row_ = k_.let("first_row", cta % down * tile_.rows);
-  first_feature_ = k_.let("first_feature", cta / down * tile_.cta_features() +
-                                               tid_ / tile_.team_threads() * tile_.features);
+  Var<ptx::u32> row_tile = k_.var<ptx::u32>("row_tile", 0);
+  Var<ptx::u32> feature_tile = k_.var<ptx::u32>("feature_tile", cta);
+  // Divisions would keep the first requests waiting.
+  k_.if_("several_rows", down > 1, [&] {
+    row_tile = cta % down;
+    feature_tile = cta / down;
+  });
+  first_row_ = k_.let("first_row", row_tile * tile_.rows);
+  const U32 team = tid_ / tile_.team_threads();
+  first_feature_ =
+      k_.let("first_feature", feature_tile * tile_.cta_features() + team * tile_.features);
   const Extent& n = problem_.n;
   locate_operand("w", problem_.w, n, *first_feature_, features(),
                  n.is_static() && n.get() % tile_.cta_features() == 0, w_lines_);
@@ -140,34 +148,19 @@ void Body::locate() {
   ring_.emplace(k_, tile_.threads(), features() * accesses, tile_.rounds, tid_);
 }
 
-void Body::request(const Place& stage, const Extent& at, int ahead) {
+/// Copies an access to each of the thread's features, `ahead` elements after where `w` points.
+void Body::request(const Place& stage, const std::vector<ElementPtr>& w, int ahead, int access) {
   for (int i : unroll(features())) {
-    const ElementPtr line = at.is(0) ? w_lines_[i] : w_lines_[i] + at;
-    for (int access : unroll(accesses)) {
-      const ElementPtr from = line + (ahead + access * of_quad);
-      k_.cp_async_cg(ring_->piece(stage, i * accesses + access), from.as<ptx::b32>(), 16);
-    }
+    const ElementPtr from = w[i] + (ahead + access * of_quad);
+    k_.cp_async_cg(ring_->piece(stage, i * accesses + access), from.as<ptx::b32>(), 16);
   }
 }
 
-void Body::request_first(int round) {
-  const Place stage = ring_->stage(round);
-  if (round > 0) {
-    const int ahead = round * apart();
-    if (!whole_.is_static())
-      k_.guard(whole_ > ahead, [&] { request(stage, 0, ahead); });
-    else if (whole_.get() > ahead)
-      request(stage, 0, ahead);
-    return;
-  }
+void Body::request_first() {
+  const Place stage = ring_->stage(0);
   for (int access : unroll(accesses)) {
     const auto p = inside(access);
-    where(p, [&] {
-      for (int i : unroll(features())) {
-        const ElementPtr from = w_lines_[i] + access * of_quad;
-        k_.cp_async_cg(ring_->piece(stage, i * accesses + access), from.as<ptx::b32>(), 16);
-      }
-    });
+    where(p, [&] { request(stage, w_lines_, 0, access); });
     if (!p) continue;
     const B32 zero = k_.constant<ptx::b32>(0);
     k_.guard_not(*p, [&] {
@@ -178,17 +171,24 @@ void Body::request_first(int round) {
   }
 }
 
-void Body::load_x(const Extent& at, int ahead, int access) {
+/// A later round that the ring has a stage for.
+void Body::request_early(int round) {
+  const int ahead = round * apart();
+  const auto fetch = [&] {
+    for (int access : unroll(accesses)) request(ring_->stage(round), w_lines_, ahead, access);
+  };
+  if (!whole_.is_static())
+    k_.if_(numbered("has_round", round), whole_ > ahead, fetch);
+  else if (whole_.get() > ahead)
+    fetch();
+}
+
+void Body::load_x(const std::vector<ElementPtr>& x, int ahead, int access) {
   for (int i : unroll(row_groups())) {
-    const ElementPtr line = at.is(0) ? x_lines_[i] : x_lines_[i] + at;
-    const ElementPtr from = line + (ahead + access * of_quad);
+    const ElementPtr from = x[i] + (ahead + access * of_quad);
     auto loaded = k_.load<words>(from.as<ptx::b32>());
     for (int j : unroll(words)) x_[i][access][j] = std::move(loaded[j]);
   }
-}
-
-void Body::load_first_x() {
-  for (int access : unroll(accesses)) where(inside(access), [&] { load_x(0, 0, access); });
 }
 
 Body::Weights Body::read(const Place& stage) {
@@ -228,18 +228,28 @@ void Body::multiply_rounds() {
       sums_[i].push_back(k_.array<ptx::f32>(numbered("sum", i) + numbered("_", j) + "_", 4, 0));
   }
   ring_->begin();
-  k_.for_range("k_at", 0, whole_, apart(), [&](const U32& counter) {
-    const Extent at(counter);
+  k_.for_range("k_at", 0, whole_, apart(), [&](const U32& at) {
     k_.phase("multiply a round, request a later one", [&] {
+      const auto moved = [&](const std::vector<ElementPtr>& lines) {
+        std::vector<ElementPtr> all;
+        for (const ElementPtr& line : lines) all.push_back(line + at);
+        return all;
+      };
       k_.cp_async_wait_group(tile_.rounds - 1);
       const Place stage = ring_->present();
       const Weights weights = read(stage);
-      const int ahead = tile_.rounds * apart();
-      if (!fits()) k_.guard(counter + ahead < whole_, [&] { request(stage, at, ahead); });
+      if (!fits()) {
+        const std::vector<ElementPtr> w = moved(w_lines_);
+        const int ahead = tile_.rounds * apart();
+        k_.guard(at + ahead < whole_, [&] {
+          for (int access : unroll(accesses)) request(stage, w, ahead, access);
+        });
+      }
       k_.cp_async_commit_group();
       multiply(weights);
-      k_.guard(counter + apart() < whole_, [&] {
-        for (int access : unroll(accesses)) load_x(at, apart(), access);
+      const std::vector<ElementPtr> x = moved(x_lines_);
+      k_.guard(at + apart() < whole_, [&] {
+        for (int access : unroll(accesses)) load_x(x, apart(), access);
       });
       ring_->advance(!fits());
     });
@@ -287,11 +297,14 @@ void Body::emit(const StreamStart& start) {
   locate();
   k_.phase("request the first weights", [&] {
     for (int round : unroll(tile_.rounds)) {
-      request_first(round);
+      if (round == 0)
+        request_first();
+      else
+        request_early(round);
       k_.cp_async_commit_group();
     }
     if (start.overlaps && start.weights_are_resident) k_.griddepcontrol_wait();
-    load_first_x();
+    for (int access : unroll(accesses)) where(inside(access), [&] { load_x(x_lines_, 0, access); });
   });
   multiply_rounds();
   store();
