@@ -43,10 +43,12 @@ def tiles_of(spec, kind):
 
 
 def is_sensible(tile, tiles, m):
-    """Tiles that swap the operands are for few rows, and where there are such, the others not for the fewest."""
+    """Tiles that swap the operands or stream are for few rows, and where there are such, the others not for the fewest."""
+    if tile.startswith("s"):
+        return m <= 32
     if tile.startswith("w"):
         return m <= 256
-    return m >= 16 or not any(other.startswith("w") for other in tiles)
+    return m >= 16 or not any(other.startswith(("s", "w")) for other in tiles)
 
 
 def measure(bench, library, tiles, kind, n, k):

@@ -286,7 +286,8 @@ void Body::store() {
                 .first_row = *first_row_,
                 .first_col = *first_feature_,
                 .parts = tile_.split,
-                .parts_apart = of_warp},
+                .parts_apart = of_warp,
+                .precision = precision_for(problem_.out.dtype())},
                of_team, tile_.team_threads());
 }
 

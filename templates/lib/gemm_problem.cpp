@@ -66,13 +66,14 @@ void store_columns(Emitter& k, const GemmProblem& problem, const ResultTile& til
             for (const F32& s :
                  load_sums(k, tile, at + (i * apart * tile.pitch + part * gate_group), width))
               sums.push_back(s);
-          const auto values = apply(k, epilogue, sums, added, last[i]);
+          const auto values = apply(k, epilogue, sums, added, last[i], tile.precision);
           k.store_vector(problem.out + elements[i], values);
         }
         row += count * apart;
       };
       // Several rows at once keep loads of the residual in flight.
-      const int at_once = (problem.residual && !epilogue.is_costly() ? 16 : 4) / width;
+      const int at_once =
+          tile.rows <= apart ? 1 : (problem.residual && !epilogue.is_costly() ? 16 : 4) / width;
       if (at_once > 1)
         k.while_(
             "rows", [&] { return row + (at_once - 1) * apart < end; },

@@ -57,6 +57,11 @@ const std::vector<Tile> tiles_of_warpgroups{
     {"128x192", 128, 192}, {"128x256", 128, 256}, {"w128x16", 16, 128}, {"w128x64", 64, 128},
     {"w64x16", 16, 64},    {"w64x32k2", 32, 64},  {"w64x64k4", 64, 64}, {"w64x16k4", 16, 64}};
 
+/// For few rows of 16-bit elements, on every target.
+const std::vector<Tile> tiles_that_stream{
+    {"s64x8", 8, 64},     {"s16x8k2", 8, 16},   {"s16x8k4", 8, 16},   {"s16x8k8", 8, 16},
+    {"s32x8k4", 8, 32},   {"s32x8k8", 8, 32},   {"s16x16k4", 16, 16}, {"s16x16k8", 16, 16},
+    {"s32x16k2", 16, 32}, {"s32x16k4", 16, 32}, {"s32x16k8", 16, 32}, {"s64x16k4", 16, 64}};
 const std::vector<Tile> tiles_of_three_by_warpgroups{
     {"64x128", 64, 128}, {"128x64", 128, 64}, {"128x128", 128, 128}, {"64x128k2", 64, 128}};
 
@@ -76,11 +81,15 @@ class EpilogueFixture : public ProductFixture {
                             {"sm_80", Element::bf16, "f32", tiles_of_warps},
                             {"sm_80", Element::f32, "tf32", tiles_of_warps},
                             {"sm_80", Element::f32, "3xtf32", tiles_of_three}};
-    if (device().info().compute_capability != 90) return all;
-    for (const auto& [element, math] :
-         {std::pair{Element::f16, "f32"}, {Element::bf16, "f32"}, {Element::f32, "tf32"}})
-      all.push_back({"sm_90a", element, math, tiles_of_warpgroups});
-    all.push_back({"sm_90a", Element::f32, "3xtf32", tiles_of_three_by_warpgroups});
+    if (device().info().compute_capability == 90) {
+      for (const auto& [element, math] :
+           {std::pair{Element::f16, "f32"}, {Element::bf16, "f32"}, {Element::f32, "tf32"}})
+        all.push_back({"sm_90a", element, math, tiles_of_warpgroups});
+      all.push_back({"sm_90a", Element::f32, "3xtf32", tiles_of_three_by_warpgroups});
+    }
+    for (Engine& engine : all)
+      if (engine.element != Element::f32)
+        engine.tiles.insert(engine.tiles.end(), tiles_that_stream.begin(), tiles_that_stream.end());
     return all;
   }
   /// Each tile of each engine, with a number.

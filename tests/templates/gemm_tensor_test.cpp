@@ -253,33 +253,36 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, the forms that a launch 
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, a row depends on no other row") {
   for (const Engine& engine : engines()) {
-    for (const Kind& kind : engine.kinds) {
-      const ProductOptions options = kind.with({.residual = true});
-      const GeneratedLibrary library(
-          device(), entry(options, dynamic_dims, engine.smallest(kind).name), "", engine.target);
-      const std::int64_t m = 70, n = 72, k = 136;
-      Product p(random, m, n, k, options);
-      const std::vector<float> whole = run(library.kernel("p"), p);
-      CHECK(compare_bits(run(library.kernel("p"), p), whole));
-      for (const std::int64_t row : {std::int64_t{0}, std::int64_t{64}, m - 1}) {
-        Product one = p;
-        one.m = 1;
-        one.a.assign(p.a.begin() + row * k, p.a.begin() + (row + 1) * k);
-        one.residual.assign(p.residual.begin() + row * n, p.residual.begin() + (row + 1) * n);
-        const std::vector<float> expected(whole.begin() + row * n, whole.begin() + (row + 1) * n);
-        CHECK(compare_bits(run(library.kernel("p"), one), expected));
+    for (const Kind& kind : engine.kinds)
+      for (const Tile& tile : engine.tiles_of(kind)) {
+        // Of those that do not stream, one.
+        if (tile.name[0] != 's' && std::string(tile.name) != engine.smallest(kind).name) continue;
+        const ProductOptions options = kind.with({.residual = true});
+        const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name), "",
+                                       engine.target);
+        const std::int64_t m = 70, n = 72, k = 136;
+        Product p(random, m, n, k, options);
+        const std::vector<float> whole = run(library.kernel("p"), p);
+        CHECK(compare_bits(run(library.kernel("p"), p), whole));
+        for (const std::int64_t row : {std::int64_t{0}, std::int64_t{64}, m - 1}) {
+          Product one = p;
+          one.m = 1;
+          one.a.assign(p.a.begin() + row * k, p.a.begin() + (row + 1) * k);
+          one.residual.assign(p.residual.begin() + row * n, p.residual.begin() + (row + 1) * n);
+          const std::vector<float> expected(whole.begin() + row * n, whole.begin() + (row + 1) * n);
+          CHECK(compare_bits(run(library.kernel("p"), one), expected));
+        }
+        // What is not a number stays in its row.
+        p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
+        const std::vector<float> result = run(library.kernel("p"), p);
+        for (std::int64_t i = 0; i < m * n; ++i) {
+          const auto at = static_cast<std::size_t>(i);
+          if (i >= (m - 1) * n)
+            REQUIRE(std::isnan(result[at]));
+          else
+            REQUIRE(result[at] == whole[at]);
+        }
       }
-      // What is not a number stays in its row.
-      p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
-      const std::vector<float> result = run(library.kernel("p"), p);
-      for (std::int64_t i = 0; i < m * n; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        if (i >= (m - 1) * n)
-          REQUIRE(std::isnan(result[at]));
-        else
-          REQUIRE(result[at] == whole[at]);
-      }
-    }
   }
 }
 
@@ -379,6 +382,10 @@ TEST_CASE("gemm on tensor cores, the smallest spec, and refused ones") {
        "/tile: 128x256 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "tile": "64x64")",
        "/tile: 64x64 is no tile of this gemm"},
+      {R"("dtype": "f32", "n": 8, "k": 8, "tile": "s16x8k4")",
+       "/tile: s16x8k4 is no tile of this gemm"},
+      {R"("dtype": "f32", "math": "tf32", "n": 8, "k": 8, "tiles": ["s16x8k4"])",
+       "/tiles: s16x8k4 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "out_dtype": "f16")",
        "/out_dtype: the FMA units' gemm has f32 results only"},
       {R"("dtype": "f64", "n": 8, "k": 8)", "/dtype: expected one of"},
