@@ -158,7 +158,9 @@ bool Gemm::by_warpgroups() const {
 
 int Gemm::tile_number(const std::string& name) const {
   const int streaming = stream_tile_number(name);
-  if (mma() == MmaMath::half && streaming >= 0) return streaming;
+  const bool has_clusters = !target() || target()->sm >= 90;
+  if (mma() == MmaMath::half && streaming >= 0)
+    return has_clusters || stream_tile(streaming).cluster == 1 ? streaming : -1;
   if (by_warpgroups()) return wgmma_tile_number(*mma(), name);
   return mma() ? mma_tile_number(*mma(), name) : gemm_tile_number(name);
 }

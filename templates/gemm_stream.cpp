@@ -13,6 +13,7 @@
 #include <array>
 
 #include "templates/lib/access.hpp"
+#include "templates/lib/cluster_rows.hpp"
 #include "templates/lib/thread_ring.hpp"
 
 namespace ptxmill::kernels {
@@ -55,6 +56,8 @@ class Body {
   void multiply_rounds();
   Weights read(const Place& stage);
   void multiply(const Weights& weights);
+  void deposit(const SharedPtr<ptx::f32>& memory);
+  void share_with_cluster(const SharedPtr<ptx::f32>& memory);
   void store();
   /// Whether an access of the first round lies in the row; none: always.
   std::optional<Pred> inside(int access);
@@ -62,8 +65,8 @@ class Body {
 
   int features() const { return tile_.features / mma_rows; }  ///< of a thread
   int row_groups() const { return tile_.rows / mma_rows; }
-  /// Elements of k that a team's warps take in one round.
-  int apart() const { return of_quad * accesses * tile_.split; }
+  /// Elements of k that a team's warps take in one round, in all CTAs that share it.
+  int apart() const { return of_quad * accesses * tile_.split * tile_.cluster; }
   /// Whether the ring holds whole rows of w.
   bool fits() const { return whole_.is_static() && whole_.get() <= apart() * tile_.rounds; }
 
@@ -73,10 +76,11 @@ class Body {
   // k is counted with zeros before its first element, as many as make whole rounds: only the first
   // round is masked.
   Extent whole_, padding_;
-  U32 tid_, own_k_;
-  std::optional<U32> first_row_, first_feature_;  ///< of the CTA; of the team
-  std::vector<ElementPtr> w_lines_, x_lines_;     ///< the thread's features and rows, at its own k
+  U32 tid_;
+  std::optional<U32> own_k_, first_row_, first_feature_;  ///< of the thread; CTA; team
+  std::vector<ElementPtr> w_lines_, x_lines_;  ///< the thread's features and rows, at its own k
   std::optional<ThreadRing> ring_;
+  std::optional<ClusterRows> cluster_;
   std::vector<std::vector<std::vector<Var<ptx::b32>>>> x_;     ///< [8 rows][access][word]
   std::vector<std::vector<std::vector<Var<ptx::f32>>>> sums_;  ///< [16 features][8 rows][4]
 };
@@ -87,8 +91,7 @@ Body::Body(Emitter& k, const GemmProblem& problem, const StreamTile& tile)
       tile_(tile),
       whole_(k.let("whole_k", ceil_div(problem.k, apart()) * apart())),
       padding_(k.let("padding", whole_ - problem.k)),
-      tid_(k.let("tid", k.tid_x())),
-      own_k_(k.let("own_k", tid_ / 32 % tile.split * (of_quad * accesses) + tid_ % 4 * vector)) {}
+      tid_(k.let("tid", k.tid_x())) {}
 
 void Body::where(const std::optional<Pred>& p, const std::function<void()>& body) {
   if (p)
@@ -99,7 +102,7 @@ void Body::where(const std::optional<Pred>& p, const std::function<void()>& body
 
 std::optional<Pred> Body::inside(int access) {
   if (padding_.is(0)) return std::nullopt;
-  return own_k_ + access * of_quad >= padding_;
+  return *own_k_ + access * of_quad >= padding_;
 }
 
 /// The lines of the thread's features or rows: every eighth from its own on. Lines beyond the last
@@ -107,7 +110,7 @@ std::optional<Pred> Body::inside(int access) {
 void Body::locate_operand(const std::string& name, const ElementPtr& base, const Extent& extent,
                           const U32& first, int count, bool is_whole,
                           std::vector<ElementPtr>& lines) {
-  const U64 along = k_.cvt<ptx::u64>(own_k_);
+  const U64 along = k_.cvt<ptx::u64>(*own_k_);
   const ElementPtr start = go_back(k_, base, padding_, 1);
   const U32 own = tid_ % 32 / 4 + first;
   for (int i : unroll(count)) {
@@ -120,7 +123,10 @@ void Body::locate_operand(const std::string& name, const ElementPtr& base, const
 
 void Body::locate() {
   const Extent down = k_.let("tiles_down", ceil_div(problem_.m, tile_.rows));
-  const U32 cta = k_.let("cta", k_.ctaid_x());
+  const U32 warp = tid_ / 32 % tile_.split;
+  const U32 share = cluster_ ? cluster_->rank() * tile_.split + warp : warp;
+  own_k_ = k_.let("own_k", share * (of_quad * accesses) + tid_ % 4 * vector);
+  const U32 cta = k_.let("cta", cluster_ ? k_.clusterid_x() : k_.ctaid_x());
   // CTAs that follow each other share weights.
   Var<ptx::u32> row_tile = k_.var<ptx::u32>("row_tile", 0);
   Var<ptx::u32> feature_tile = k_.var<ptx::u32>("feature_tile", cta);
@@ -256,16 +262,14 @@ void Body::multiply_rounds() {
   });
 }
 
-/// Sums meet where the ring was, those of each warp by themselves, and are added in the order of
-/// the warps.
-void Body::store() {
-  const int of_warp = sums_of_warp(tile_), pitch = sums_pitch(tile_);
-  const SharedPtr<ptx::f32> memory = ring_->memory().as<ptx::f32>();
+/// Sums meet where the ring was, those of each warp by themselves.
+void Body::deposit(const SharedPtr<ptx::f32>& memory) {
+  const int pitch = sums_pitch(tile_);
   k_.sync();
   k_.phase("put the sums into shared memory", [&] {
     const U32 lane = tid_ % 32;
     const U32 corner = lane % 4 * (2 * pitch) + lane / 4;
-    const SharedPtr<ptx::f32> own = memory + tid_ / 32 * of_warp + corner;
+    const SharedPtr<ptx::f32> own = memory + tid_ / 32 * sums_of_warp(tile_) + corner;
     for (int i : unroll(tile_.features / mma_features))
       for (int j : unroll(row_groups()))
         for (int at : unroll(4)) {
@@ -274,27 +278,62 @@ void Body::store() {
         }
   });
   k_.sync();
-  const U32 team = k_.let("team", tid_ / tile_.team_threads());
-  const U32 of_team = k_.let("team_thread", tid_ % tile_.team_threads());
-  const SharedPtr<ptx::f32> sums = k_.let("team_sums", memory + team * (tile_.split * of_warp));
-  store_result(k_, problem_,
-               {.from = sums,
-                .rows = tile_.rows,
-                .cols = tile_.features,
-                .pitch = pitch,
-                .has_pairs_turned = false,
-                .first_row = *first_row_,
-                .first_col = *first_feature_,
-                .parts = tile_.split,
-                .parts_apart = of_warp,
-                .precision = precision_for(problem_.out.dtype())},
-               of_team, tile_.team_threads());
+}
+
+/// Adds up the warps' sums, and gives each CTA of the cluster the rows that it stores.
+void Body::share_with_cluster(const SharedPtr<ptx::f32>& memory) {
+  constexpr int width = 4;
+  const int across = tile_.features / width, pitch = sums_pitch(tile_);
+  cluster_->await_others();
+  k_.for_range("sent", tid_, tile_.rows * across, tile_.threads(), [&](const U32& i) {
+    k_.phase("add up the warps, send", [&] {
+      const U32 row = i / across, col = i % across * width;
+      const SharedPtr<ptx::f32> from = memory + (row * pitch + col);
+      const auto sums = add_shared(k_, from, width, tile_.split, sums_of_warp(tile_));
+      cluster_->send(row, col, {sums[0], sums[1], sums[2], sums[3]});
+    });
+  });
+  cluster_->receive();
+}
+
+/// Parts of k are added in the order of the warps, and then in that of the CTAs.
+void Body::store() {
+  const SharedPtr<ptx::f32> memory = ring_->memory().as<ptx::f32>();
+  deposit(memory);
+  ResultTile tile{.from = memory,
+                  .rows = tile_.rows,
+                  .cols = tile_.features,
+                  .pitch = sums_pitch(tile_),
+                  .has_pairs_turned = false,
+                  .first_row = *first_row_,
+                  .first_col = *first_feature_,
+                  .parts = tile_.split,
+                  .parts_apart = sums_of_warp(tile_),
+                  .precision = precision_for(problem_.out.dtype())};
+  if (!cluster_) {
+    const U32 team = k_.let("team", tid_ / tile_.team_threads());
+    const U32 of_team = k_.let("team_thread", tid_ % tile_.team_threads());
+    tile.from = k_.let("team_sums", memory + team * (tile_.split * sums_of_warp(tile_)));
+    return store_result(k_, problem_, tile, of_team, tile_.team_threads());
+  }
+  share_with_cluster(memory);
+  tile.from = cluster_->parts();
+  tile.rows = cluster_->own_rows();
+  tile.first_row = k_.let("own_row", cluster_->rank() * cluster_->own_rows() + *first_row_);
+  tile.parts = tile_.cluster;
+  tile.parts_apart = cluster_->parts_apart();
+  k_.if_("has_rows", tile.first_row < problem_.m,
+         [&] { store_result(k_, problem_, tile, tid_, tile_.threads()); });
 }
 
 // The weights come before the rows: they take longest, and do not wait for whatever computes those.
 void Body::emit(const StreamStart& start) {
   if (start.overlaps) k_.griddepcontrol_launch_dependents();
   if (start.overlaps && !start.weights_are_resident) k_.griddepcontrol_wait();
+  if (tile_.cluster > 1) {
+    cluster_.emplace(k_, tile_.cluster, tile_.rows, tile_.features, sums_pitch(tile_));
+    cluster_->begin(tid_);
+  }
   locate();
   k_.phase("request the first weights", [&] {
     for (int round : unroll(tile_.rounds)) {
@@ -314,9 +353,10 @@ void Body::emit(const StreamStart& start) {
 }  // namespace
 
 Launch stream_launch(const StreamTile& tile, const Dim& m, const Dim& n, const StreamStart& start) {
-  return {.grid = {ceil_div(m, tile.rows) * ceil_div(n, tile.cta_features()), 1, 1},
+  return {.grid = {ceil_div(m, tile.rows) * ceil_div(n, tile.cta_features()) * tile.cluster, 1, 1},
           .block = {tile.threads(), 1, 1},
           .min_ctas_per_sm = tile.ctas_per_sm,
+          .cluster = tile.cluster,
           .overlaps = start.overlaps};
 }
 

@@ -16,16 +16,8 @@ std::vector<F32> load_sums(Emitter& k, const ResultTile& tile, const SharedPtr<p
                            int n) {
   std::vector<F32> sums;
   for (int piece = 0; piece < n; piece += 4)
-    for (const F32& sum : load_shared(k, at + piece, std::min(n, 4))) sums.push_back(sum);
-  for (int part = 1; part < tile.parts; ++part)
-    for (int piece = 0; piece < n; piece += 4) {
-      auto sum = sums.begin() + piece;
-      for (const F32& own :
-           load_shared(k, at + (part * tile.parts_apart + piece), std::min(n, 4))) {
-        *sum = *sum + own;
-        ++sum;
-      }
-    }
+    for (const F32& sum : add_shared(k, at + piece, std::min(n, 4), tile.parts, tile.parts_apart))
+      sums.push_back(sum);
   for (int pair = 0; tile.has_pairs_turned && pair + 1 < n; pair += 2)
     std::swap(sums[pair], sums[pair + 1]);
   return sums;

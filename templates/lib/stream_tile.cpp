@@ -6,25 +6,28 @@ namespace ptxmill::kernels {
 namespace {
 
 constexpr StreamTile stream(const char* name, int features, int rows, int split, int teams,
-                            int rounds, int ctas_per_sm) {
+                            int rounds, int ctas_per_sm, int cluster = 1) {
   return {.name = name,
           .features = features,
           .rows = rows,
           .split = split,
           .teams = teams,
           .rounds = rounds,
-          .ctas_per_sm = ctas_per_sm};
+          .ctas_per_sm = ctas_per_sm,
+          .cluster = cluster};
 }
 
 // In flight are 2 KB for each warp, 16 features and round: 96 to 192 KB in the CTAs that fit an SM.
 // No ring takes more than the 99 KiB that the smallest of these GPUs have.
 const std::vector<StreamTile> tiles_that_stream{
-    stream("s64x8", 16, 8, 1, 4, 4, 6),     stream("s16x8k2", 16, 8, 2, 1, 6, 8),
-    stream("s16x8k4", 16, 8, 4, 1, 4, 6),   stream("s16x8k8", 16, 8, 8, 1, 4, 3),
-    stream("s32x8k4", 32, 8, 4, 1, 3, 4),   stream("s32x8k8", 32, 8, 8, 1, 2, 2),
-    stream("s16x16k4", 16, 16, 4, 1, 4, 5), stream("s16x16k8", 16, 16, 8, 1, 4, 2),
-    stream("s32x16k2", 32, 16, 2, 1, 4, 6), stream("s32x16k4", 32, 16, 4, 1, 3, 4),
-    stream("s32x16k8", 32, 16, 8, 1, 2, 2), stream("s64x16k4", 64, 16, 4, 1, 3, 2),
+    stream("s64x8", 16, 8, 1, 4, 4, 6),          stream("s16x8k2", 16, 8, 2, 1, 6, 8),
+    stream("s16x8k4", 16, 8, 4, 1, 4, 6),        stream("s16x8k8", 16, 8, 8, 1, 4, 3),
+    stream("s32x8k4", 32, 8, 4, 1, 3, 4),        stream("s32x8k8", 32, 8, 8, 1, 2, 2),
+    stream("s16x16k4", 16, 16, 4, 1, 4, 5),      stream("s16x16k8", 16, 16, 8, 1, 4, 2),
+    stream("s32x16k2", 32, 16, 2, 1, 4, 6),      stream("s32x16k4", 32, 16, 4, 1, 3, 4),
+    stream("s32x16k8", 32, 16, 8, 1, 2, 2),      stream("s64x16k4", 64, 16, 4, 1, 3, 2),
+    stream("s32x8k4c2", 32, 8, 4, 1, 3, 4, 2),   stream("s32x16k4c2", 32, 16, 4, 1, 3, 4, 2),
+    stream("s64x16k4c4", 64, 16, 4, 1, 3, 2, 4),
 };
 /// The number of the first of them.
 constexpr int first_number = 100;
@@ -33,7 +36,8 @@ constexpr int first_number = 100;
 
 std::vector<std::pair<std::string, std::string>> StreamTile::division() const {
   return {{"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
-          {"warps that share k", std::to_string(split)},
+          {"warps that share k", std::to_string(split * cluster)},
+          {"CTAs in a cluster", std::to_string(cluster)},
           {"copies in flight", std::to_string(features / 8 * 2 * rounds) + " a thread"}};
 }
 

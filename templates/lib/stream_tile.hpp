@@ -18,6 +18,8 @@ struct StreamTile {
   int rounds;        ///< that a thread has in flight, each of two copies of each of its features
   int ctas_per_sm;   ///< which shared memory and the registers must allow
 
+  int cluster = 1;  ///< CTAs that share k, each with the same team; of targets that have clusters
+
   constexpr int team_threads() const { return 32 * split; }
   constexpr int threads() const { return team_threads() * teams; }
   constexpr int cta_features() const { return features * teams; }

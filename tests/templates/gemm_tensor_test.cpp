@@ -56,6 +56,9 @@ const std::vector<Tile> tiles_that_stream{
     {"s16x8k8", 8, 16, 64},   {"s32x8k4", 8, 32, 32},   {"s32x8k8", 8, 32, 64},
     {"s16x16k4", 16, 16, 32}, {"s16x16k8", 16, 16, 64}, {"s32x16k2", 16, 32, 16},
     {"s32x16k4", 16, 32, 32}, {"s32x16k8", 16, 32, 64}, {"s64x16k4", 16, 64, 32}};
+/// Those whose CTAs share k, on sm_90a.
+const std::vector<Tile> tiles_that_stream_in_clusters{
+    {"s32x8k4c2", 8, 32, 64}, {"s32x16k4c2", 16, 32, 64}, {"s64x16k4c4", 16, 64, 128}};
 /// A target's way to multiply, with the kinds and tiles that it has; the first tile is a small one.
 struct Engine {
   std::string target;
@@ -64,7 +67,11 @@ struct Engine {
 
   std::vector<Tile> tiles_of(const Kind& kind) const {
     std::vector<Tile> all = kind.is_split() ? tiles_of_three : tiles;
-    if (kind.is_half()) all.insert(all.end(), tiles_that_stream.begin(), tiles_that_stream.end());
+    const auto add = [&](const std::vector<Tile>& more) {
+      all.insert(all.end(), more.begin(), more.end());
+    };
+    if (kind.is_half()) add(tiles_that_stream);
+    if (kind.is_half() && target == "sm_90a") add(tiles_that_stream_in_clusters);
     return all;
   }
   Tile smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
