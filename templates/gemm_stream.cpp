@@ -235,6 +235,7 @@ void Body::multiply_rounds() {
   }
   ring_->begin();
   k_.for_range("k_at", 0, whole_, apart(), [&](const U32& at) {
+    k_.keep_rolled();
     k_.phase("multiply a round, request a later one", [&] {
       const auto moved = [&](const std::vector<ElementPtr>& lines) {
         std::vector<ElementPtr> all;

@@ -391,6 +391,8 @@ TEST_CASE("gemm on tensor cores, the smallest spec, and refused ones") {
        "/tile: 64x64 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "tile": "s16x8k4")",
        "/tile: s16x8k4 is no tile of this gemm"},
+      {R"("dtype": "f16", "n": 8, "k": 8, "tile": "s32x16k4c2")",
+       "/tile: s32x16k4c2 is no tile of this gemm on sm_80"},
       {R"("dtype": "f32", "math": "tf32", "n": 8, "k": 8, "tiles": ["s16x8k4"])",
        "/tiles: s16x8k4 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "out_dtype": "f16")",
