@@ -13,7 +13,7 @@
 #include <array>
 
 #include "templates/lib/access.hpp"
-#include "templates/lib/cluster_rows.hpp"
+#include "templates/lib/stream_store.hpp"
 #include "templates/lib/thread_ring.hpp"
 
 namespace ptxmill::kernels {
@@ -28,11 +28,6 @@ constexpr int vector = 8, of_quad = 4 * vector;
 /// Accesses to a row in one round: together 128 bytes, a line.
 constexpr int accesses = 2;
 constexpr int mma_features = 16, mma_rows = 8;
-
-/// Floats from one row of sums to the next: against bank conflicts between a warp's eight features
-/// and four pairs of rows.
-constexpr int sums_pitch(const StreamTile& tile) { return tile.features + 4; }
-constexpr int sums_of_warp(const StreamTile& tile) { return tile.rows * sums_pitch(tile); }
 
 std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
 
@@ -52,13 +47,12 @@ class Body {
   void request_first();
   void request_early(int round);
   void request(const Place& stage, const std::vector<ElementPtr>& w, int ahead, int access);
-  void load_x(const std::vector<ElementPtr>& x, int ahead, int access);
+  void load_x(const std::vector<ElementPtr>& x, int ahead, int round, int access);
+  void load_first_x();
   void multiply_rounds();
+  void multiply_round(const U32& at, int round);
   Weights read(const Place& stage);
-  void multiply(const Weights& weights);
-  void deposit(const SharedPtr<ptx::f32>& memory);
-  void share_with_cluster(const SharedPtr<ptx::f32>& memory);
-  void store();
+  void multiply(const Weights& weights, int round);
   /// Whether an access of the first round lies in the row; none: always.
   std::optional<Pred> inside(int access);
   void where(const std::optional<Pred>& p, const std::function<void()>& body);
@@ -81,8 +75,9 @@ class Body {
   std::vector<ElementPtr> w_lines_, x_lines_;  ///< the thread's features and rows, at its own k
   std::optional<ThreadRing> ring_;
   std::optional<ClusterRows> cluster_;
-  std::vector<std::vector<std::vector<Var<ptx::b32>>>> x_;     ///< [8 rows][access][word]
-  std::vector<std::vector<std::vector<Var<ptx::f32>>>> sums_;  ///< [16 features][8 rows][4]
+  /// Of some rounds: [round][8 rows][access][word].
+  std::vector<std::vector<std::vector<std::vector<Var<ptx::b32>>>>> x_;
+  StreamSums sums_;
 };
 
 Body::Body(Emitter& k, const GemmProblem& problem, const StreamTile& tile)
@@ -143,12 +138,16 @@ void Body::locate() {
   locate_operand("w", problem_.w, n, *first_feature_, features(),
                  n.is_static() && n.get() % tile_.cta_features() == 0, w_lines_);
   locate_operand("x", problem_.a, problem_.m, *first_row_, row_groups(), false, x_lines_);
-  for (int i : unroll(row_groups())) {
+  for (int round : unroll(tile_.loaded)) {
     x_.emplace_back();
-    for (int access : unroll(accesses)) {
-      const std::string name = numbered("x", i) + numbered("_", access) + "_";
-      x_[i].push_back(padding_.is(0) ? k_.array<ptx::b32>(name, words)
-                                     : k_.array<ptx::b32>(name, words, 0));
+    for (int i : unroll(row_groups())) {
+      x_[round].emplace_back();
+      for (int access : unroll(accesses)) {
+        const std::string name = numbered("x", round) + numbered("_", i) + numbered("_", access);
+        x_[round][i].push_back(round > 0 || padding_.is(0)
+                                   ? k_.array<ptx::b32>(name + "_", words)
+                                   : k_.array<ptx::b32>(name + "_", words, 0));
+      }
     }
   }
   ring_.emplace(k_, tile_.threads(), features() * accesses, tile_.rounds, tid_);
@@ -189,11 +188,27 @@ void Body::request_early(int round) {
     fetch();
 }
 
-void Body::load_x(const std::vector<ElementPtr>& x, int ahead, int access) {
+void Body::load_x(const std::vector<ElementPtr>& x, int ahead, int round, int access) {
   for (int i : unroll(row_groups())) {
     const ElementPtr from = x[i] + (ahead + access * of_quad);
     auto loaded = k_.load<words>(from.as<ptx::b32>());
-    for (int j : unroll(words)) x_[i][access][j] = std::move(loaded[j]);
+    for (int j : unroll(words)) x_[round][i][access][j] = std::move(loaded[j]);
+  }
+}
+
+void Body::load_first_x() {
+  for (int round : unroll(tile_.loaded)) {
+    const int ahead = round * apart();
+    if (whole_.is_static() && whole_.get() <= ahead) return;
+    for (int access : unroll(accesses)) {
+      const auto load = [&] { load_x(x_lines_, ahead, round, access); };
+      if (round == 0)
+        where(inside(access), load);
+      else if (whole_.is_static())
+        load();
+      else
+        k_.guard(whole_ > ahead, load);
+    }
   }
 }
 
@@ -208,7 +223,7 @@ Body::Weights Body::read(const Place& stage) {
 }
 
 /// Of each access, two products of 16 elements of k.
-void Body::multiply(const Weights& weights) {
+void Body::multiply(const Weights& weights, int round) {
   for (int step : unroll(2 * accesses)) {
     const int access = step / 2, word = step % 2 * 2;
     for (int i : unroll(tile_.features / mma_features))
@@ -216,7 +231,7 @@ void Body::multiply(const Weights& weights) {
         const auto& low = weights[2 * i][access];
         const auto& high = weights[2 * i + 1][access];
         const std::array<B32, 4> a{low[word], high[word], low[word + 1], high[word + 1]};
-        const auto& x = x_[j][access];
+        const auto& x = x_[round][j][access];
         const std::array<B32, 2> b{k_.present(x[word]), k_.present(x[word + 1])};
         const Kernel::Sums sums(sums_[i][j]);
         if (problem_.w.dtype() == Dtype::f16)
@@ -234,97 +249,47 @@ void Body::multiply_rounds() {
       sums_[i].push_back(k_.array<ptx::f32>(numbered("sum", i) + numbered("_", j) + "_", 4, 0));
   }
   ring_->begin();
-  k_.for_range("k_at", 0, whole_, apart(), [&](const U32& at) {
+  const int rounds = tile_.loaded;
+  k_.for_range("k_at", 0, whole_, rounds * apart(), [&](const U32& at) {
     k_.keep_rolled();
-    k_.phase("multiply a round, request a later one", [&] {
-      const auto moved = [&](const std::vector<ElementPtr>& lines) {
-        std::vector<ElementPtr> all;
-        for (const ElementPtr& line : lines) all.push_back(line + at);
-        return all;
-      };
-      k_.cp_async_wait_group(tile_.rounds - 1);
-      const Place stage = ring_->present();
-      const Weights weights = read(stage);
-      if (!fits()) {
-        const std::vector<ElementPtr> w = moved(w_lines_);
-        const int ahead = tile_.rounds * apart();
-        k_.guard(at + ahead < whole_, [&] {
-          for (int access : unroll(accesses)) request(stage, w, ahead, access);
-        });
-      }
-      k_.cp_async_commit_group();
-      multiply(weights);
-      const std::vector<ElementPtr> x = moved(x_lines_);
-      k_.guard(at + apart() < whole_, [&] {
-        for (int access : unroll(accesses)) load_x(x, apart(), access);
+    const std::function<void(int)> from = [&](int round) {
+      multiply_round(at, round);
+      const int next = round + 1;
+      if (next == rounds) return;
+      // A branch even where the round is sure to follow: across it, ptxas does not move the loads.
+      k_.if_(numbered("round", next), at + next * apart() < whole_, [&] { from(next); });
+    };
+    from(0);
+  });
+}
+
+/// The `round`-th of those from `at` on.
+void Body::multiply_round(const U32& at, int round) {
+  k_.phase(numbered("multiply round ", round) + ", request a later one", [&] {
+    const auto moved = [&](const std::vector<ElementPtr>& lines) {
+      std::vector<ElementPtr> all;
+      for (const ElementPtr& line : lines) all.push_back(line + at);
+      return all;
+    };
+    k_.cp_async_wait_group(tile_.rounds - 1);
+    const Place stage = ring_->present();
+    const Weights weights = read(stage);
+    if (!fits()) {
+      const std::vector<ElementPtr> w = moved(w_lines_);
+      const int ahead = (round + tile_.rounds) * apart();
+      k_.guard(at + ahead < whole_, [&] {
+        for (int access : unroll(accesses)) request(stage, w, ahead, access);
       });
-      ring_->advance(!fits());
+    }
+    k_.cp_async_commit_group();
+    multiply(weights, round);
+    const std::vector<ElementPtr> x = moved(x_lines_);
+    const int ahead = (round + tile_.loaded) * apart();
+    k_.guard(at + ahead < whole_, [&] {
+      for (int access : unroll(accesses)) load_x(x, ahead, round, access);
     });
+    ring_->advance(!fits());
   });
-}
-
-/// Sums meet where the ring was, those of each warp by themselves.
-void Body::deposit(const SharedPtr<ptx::f32>& memory) {
-  const int pitch = sums_pitch(tile_);
-  k_.sync();
-  k_.phase("put the sums into shared memory", [&] {
-    const U32 lane = tid_ % 32;
-    const U32 corner = lane % 4 * (2 * pitch) + lane / 4;
-    const SharedPtr<ptx::f32> own = memory + tid_ / 32 * sums_of_warp(tile_) + corner;
-    for (int i : unroll(tile_.features / mma_features))
-      for (int j : unroll(row_groups()))
-        for (int at : unroll(4)) {
-          const int row = j * mma_rows + at % 2, feature = i * mma_features + at / 2 * 8;
-          k_.store(own + (row * pitch + feature), k_.present(sums_[i][j][at]));
-        }
-  });
-  k_.sync();
-}
-
-/// Adds up the warps' sums, and gives each CTA of the cluster the rows that it stores.
-void Body::share_with_cluster(const SharedPtr<ptx::f32>& memory) {
-  constexpr int width = 4;
-  const int across = tile_.features / width, pitch = sums_pitch(tile_);
-  cluster_->await_others();
-  k_.for_range("sent", tid_, tile_.rows * across, tile_.threads(), [&](const U32& i) {
-    k_.phase("add up the warps, send", [&] {
-      const U32 row = i / across, col = i % across * width;
-      const SharedPtr<ptx::f32> from = memory + (row * pitch + col);
-      const auto sums = add_shared(k_, from, width, tile_.split, sums_of_warp(tile_));
-      cluster_->send(row, col, {sums[0], sums[1], sums[2], sums[3]});
-    });
-  });
-  cluster_->receive();
-}
-
-/// Parts of k are added in the order of the warps, and then in that of the CTAs.
-void Body::store() {
-  const SharedPtr<ptx::f32> memory = ring_->memory().as<ptx::f32>();
-  deposit(memory);
-  ResultTile tile{.from = memory,
-                  .rows = tile_.rows,
-                  .cols = tile_.features,
-                  .pitch = sums_pitch(tile_),
-                  .has_pairs_turned = false,
-                  .first_row = *first_row_,
-                  .first_col = *first_feature_,
-                  .parts = tile_.split,
-                  .parts_apart = sums_of_warp(tile_),
-                  .precision = precision_for(problem_.out.dtype())};
-  if (!cluster_) {
-    const U32 team = k_.let("team", tid_ / tile_.team_threads());
-    const U32 of_team = k_.let("team_thread", tid_ % tile_.team_threads());
-    tile.from = k_.let("team_sums", memory + team * (tile_.split * sums_of_warp(tile_)));
-    return store_result(k_, problem_, tile, of_team, tile_.team_threads());
-  }
-  share_with_cluster(memory);
-  tile.from = cluster_->parts();
-  tile.rows = cluster_->own_rows();
-  tile.first_row = k_.let("own_row", cluster_->rank() * cluster_->own_rows() + *first_row_);
-  tile.parts = tile_.cluster;
-  tile.parts_apart = cluster_->parts_apart();
-  k_.if_("has_rows", tile.first_row < problem_.m,
-         [&] { store_result(k_, problem_, tile, tid_, tile_.threads()); });
 }
 
 // The weights come before the rows: they take longest, and do not wait for whatever computes those.
@@ -332,7 +297,7 @@ void Body::emit(const StreamStart& start) {
   if (start.overlaps) k_.griddepcontrol_launch_dependents();
   if (start.overlaps && !start.weights_are_resident) k_.griddepcontrol_wait();
   if (tile_.cluster > 1) {
-    cluster_.emplace(k_, tile_.cluster, tile_.rows, tile_.features, sums_pitch(tile_));
+    cluster_.emplace(k_, tile_.cluster, tile_.rows, tile_.features, tile_.sums_pitch());
     cluster_->begin(tid_);
   }
   locate();
@@ -345,10 +310,15 @@ void Body::emit(const StreamStart& start) {
       k_.cp_async_commit_group();
     }
     if (start.overlaps && start.weights_are_resident) k_.griddepcontrol_wait();
-    for (int access : unroll(accesses)) where(inside(access), [&] { load_x(x_lines_, 0, access); });
+    load_first_x();
   });
   multiply_rounds();
-  store();
+  store_stream(k_, problem_, tile_, sums_,
+               {.tid = tid_,
+                .first_row = *first_row_,
+                .first_feature = *first_feature_,
+                .memory = ring_->memory().as<ptx::f32>()},
+               cluster_ ? &*cluster_ : nullptr);
 }
 
 }  // namespace

@@ -5,29 +5,17 @@
 namespace ptxmill::kernels {
 namespace {
 
-constexpr StreamTile stream(const char* name, int features, int rows, int split, int teams,
-                            int rounds, int ctas_per_sm, int cluster = 1) {
-  return {.name = name,
-          .features = features,
-          .rows = rows,
-          .split = split,
-          .teams = teams,
-          .rounds = rounds,
-          .ctas_per_sm = ctas_per_sm,
-          .cluster = cluster};
-}
-
 // In flight are 2 KB for each warp, 16 features and round: 96 to 192 KB in the CTAs that fit an SM.
 // No ring takes more than the 99 KiB that the smallest of these GPUs have.
 const std::vector<StreamTile> tiles_that_stream{
-    stream("s64x8", 16, 8, 1, 4, 4, 6),          stream("s16x8k2", 16, 8, 2, 1, 6, 8),
-    stream("s16x8k4", 16, 8, 4, 1, 4, 6),        stream("s16x8k8", 16, 8, 8, 1, 4, 3),
-    stream("s32x8k4", 32, 8, 4, 1, 3, 4),        stream("s32x8k8", 32, 8, 8, 1, 2, 2),
-    stream("s16x16k4", 16, 16, 4, 1, 4, 5),      stream("s16x16k8", 16, 16, 8, 1, 4, 2),
-    stream("s32x16k2", 32, 16, 2, 1, 4, 6),      stream("s32x16k4", 32, 16, 4, 1, 3, 4),
-    stream("s32x16k8", 32, 16, 8, 1, 2, 2),      stream("s64x16k4", 64, 16, 4, 1, 3, 2),
-    stream("s32x8k4c2", 32, 8, 4, 1, 3, 4, 2),   stream("s32x16k4c2", 32, 16, 4, 1, 3, 4, 2),
-    stream("s64x16k4c4", 64, 16, 4, 1, 3, 2, 4),
+    {"s64x8", 16, 8, 1, 4, 4, 4, 6},          {"s16x8k2", 16, 8, 2, 1, 6, 4, 8},
+    {"s16x8k4", 16, 8, 4, 1, 4, 4, 6},        {"s16x8k8", 16, 8, 8, 1, 4, 4, 3},
+    {"s32x8k4", 32, 8, 4, 1, 3, 4, 4},        {"s32x8k8", 32, 8, 8, 1, 2, 4, 2},
+    {"s16x16k4", 16, 16, 4, 1, 4, 2, 5},      {"s16x16k8", 16, 16, 8, 1, 4, 2, 2},
+    {"s32x16k2", 32, 16, 2, 1, 4, 2, 6},      {"s32x16k4", 32, 16, 4, 1, 4, 2, 3},
+    {"s32x16k8", 32, 16, 8, 1, 2, 1, 2},      {"s64x16k4", 64, 16, 4, 1, 3, 2, 2},
+    {"s32x8k4c2", 32, 8, 4, 1, 4, 4, 3, 2},   {"s32x16k4c2", 32, 16, 4, 1, 4, 2, 3, 2},
+    {"s64x16k4c4", 64, 16, 4, 1, 3, 2, 2, 4},
 };
 /// The number of the first of them.
 constexpr int first_number = 100;

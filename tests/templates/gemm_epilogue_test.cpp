@@ -14,6 +14,7 @@
 #include "runtime/error.hpp"
 #include "runtime/ops.hpp"
 #include "tests/templates/product.hpp"
+#include "tests/templates/stream_tiles.hpp"
 
 namespace ptxmill::test {
 namespace {
@@ -57,13 +58,6 @@ const std::vector<Tile> tiles_of_warpgroups{
     {"128x192", 128, 192}, {"128x256", 128, 256}, {"w128x16", 16, 128}, {"w128x64", 64, 128},
     {"w64x16", 16, 64},    {"w64x32k2", 32, 64},  {"w64x64k4", 64, 64}, {"w64x16k4", 16, 64}};
 
-/// For few rows of 16-bit elements, on every target.
-const std::vector<Tile> tiles_that_stream{
-    {"s64x8", 8, 64},     {"s16x8k2", 8, 16},   {"s16x8k4", 8, 16},   {"s16x8k8", 8, 16},
-    {"s32x8k4", 8, 32},   {"s32x8k8", 8, 32},   {"s16x16k4", 16, 16}, {"s16x16k8", 16, 16},
-    {"s32x16k2", 16, 32}, {"s32x16k4", 16, 32}, {"s32x16k8", 16, 32}, {"s64x16k4", 16, 64}};
-const std::vector<Tile> tiles_that_stream_in_clusters{
-    {"s32x8k4c2", 8, 32}, {"s32x16k4c2", 16, 32}, {"s64x16k4c4", 16, 64}};
 const std::vector<Tile> tiles_of_three_by_warpgroups{
     {"64x128", 64, 128}, {"128x64", 128, 64}, {"128x128", 128, 128}, {"64x128k2", 64, 128}};
 
@@ -89,14 +83,10 @@ class EpilogueFixture : public ProductFixture {
         all.push_back({"sm_90a", element, math, tiles_of_warpgroups});
       all.push_back({"sm_90a", Element::f32, "3xtf32", tiles_of_three_by_warpgroups});
     }
-    for (Engine& engine : all) {
-      const auto add = [&](const std::vector<Tile>& more) {
-        engine.tiles.insert(engine.tiles.end(), more.begin(), more.end());
-      };
-      if (engine.element != Element::f32) add(tiles_that_stream);
-      if (engine.element != Element::f32 && engine.target == "sm_90a")
-        add(tiles_that_stream_in_clusters);
-    }
+    for (Engine& engine : all)
+      if (engine.element != Element::f32)
+        for (const StreamTile& t : stream_tiles(engine.target))
+          engine.tiles.push_back({t.name, t.rows, t.cols});
     return all;
   }
   /// Each tile of each engine, with a number.

@@ -13,6 +13,7 @@
 
 #include "tests/support/shapes.hpp"
 #include "tests/templates/product.hpp"
+#include "tests/templates/stream_tiles.hpp"
 
 namespace ptxmill::test {
 namespace {
@@ -49,16 +50,6 @@ struct Tile {
   const char* name;
   std::int64_t rows, cols, chunks;
 };
-/// For few rows of 16-bit elements, on every target; what they take in at once is 64 of k for each
-/// warp that shares it.
-const std::vector<Tile> tiles_that_stream{
-    {"s64x8", 8, 64, 8},      {"s16x8k2", 8, 16, 16},   {"s16x8k4", 8, 16, 32},
-    {"s16x8k8", 8, 16, 64},   {"s32x8k4", 8, 32, 32},   {"s32x8k8", 8, 32, 64},
-    {"s16x16k4", 16, 16, 32}, {"s16x16k8", 16, 16, 64}, {"s32x16k2", 16, 32, 16},
-    {"s32x16k4", 16, 32, 32}, {"s32x16k8", 16, 32, 64}, {"s64x16k4", 16, 64, 32}};
-/// Those whose CTAs share k, on sm_90a.
-const std::vector<Tile> tiles_that_stream_in_clusters{
-    {"s32x8k4c2", 8, 32, 64}, {"s32x16k4c2", 16, 32, 64}, {"s64x16k4c4", 16, 64, 128}};
 /// A target's way to multiply, with the kinds and tiles that it has; the first tile is a small one.
 struct Engine {
   std::string target;
@@ -67,11 +58,9 @@ struct Engine {
 
   std::vector<Tile> tiles_of(const Kind& kind) const {
     std::vector<Tile> all = kind.is_split() ? tiles_of_three : tiles;
-    const auto add = [&](const std::vector<Tile>& more) {
-      all.insert(all.end(), more.begin(), more.end());
-    };
-    if (kind.is_half()) add(tiles_that_stream);
-    if (kind.is_half() && target == "sm_90a") add(tiles_that_stream_in_clusters);
+    if (!kind.is_half()) return all;
+    for (const StreamTile& t : stream_tiles(target))
+      all.push_back({t.name, t.rows, t.cols, 8 * t.split});
     return all;
   }
   Tile smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
@@ -260,36 +249,33 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, the forms that a launch 
 
 TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, a row depends on no other row") {
   for (const Engine& engine : engines()) {
-    for (const Kind& kind : engine.kinds)
-      for (const Tile& tile : engine.tiles_of(kind)) {
-        // Of those that do not stream, one.
-        if (tile.name[0] != 's' && std::string(tile.name) != engine.smallest(kind).name) continue;
-        const ProductOptions options = kind.with({.residual = true});
-        const GeneratedLibrary library(device(), entry(options, dynamic_dims, tile.name), "",
-                                       engine.target);
-        const std::int64_t m = 70, n = 72, k = 136;
-        Product p(random, m, n, k, options);
-        const std::vector<float> whole = run(library.kernel("p"), p);
-        CHECK(compare_bits(run(library.kernel("p"), p), whole));
-        for (const std::int64_t row : {std::int64_t{0}, std::int64_t{64}, m - 1}) {
-          Product one = p;
-          one.m = 1;
-          one.a.assign(p.a.begin() + row * k, p.a.begin() + (row + 1) * k);
-          one.residual.assign(p.residual.begin() + row * n, p.residual.begin() + (row + 1) * n);
-          const std::vector<float> expected(whole.begin() + row * n, whole.begin() + (row + 1) * n);
-          CHECK(compare_bits(run(library.kernel("p"), one), expected));
-        }
-        // What is not a number stays in its row.
-        p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
-        const std::vector<float> result = run(library.kernel("p"), p);
-        for (std::int64_t i = 0; i < m * n; ++i) {
-          const auto at = static_cast<std::size_t>(i);
-          if (i >= (m - 1) * n)
-            REQUIRE(std::isnan(result[at]));
-          else
-            REQUIRE(result[at] == whole[at]);
-        }
+    for (const Kind& kind : engine.kinds) {
+      const ProductOptions options = kind.with({.residual = true});
+      const GeneratedLibrary library(
+          device(), entry(options, dynamic_dims, engine.smallest(kind).name), "", engine.target);
+      const std::int64_t m = 70, n = 72, k = 136;
+      Product p(random, m, n, k, options);
+      const std::vector<float> whole = run(library.kernel("p"), p);
+      CHECK(compare_bits(run(library.kernel("p"), p), whole));
+      for (const std::int64_t row : {std::int64_t{0}, std::int64_t{64}, m - 1}) {
+        Product one = p;
+        one.m = 1;
+        one.a.assign(p.a.begin() + row * k, p.a.begin() + (row + 1) * k);
+        one.residual.assign(p.residual.begin() + row * n, p.residual.begin() + (row + 1) * n);
+        const std::vector<float> expected(whole.begin() + row * n, whole.begin() + (row + 1) * n);
+        CHECK(compare_bits(run(library.kernel("p"), one), expected));
       }
+      // What is not a number stays in its row.
+      p.a[static_cast<std::size_t>((m - 1) * k)] = nan;
+      const std::vector<float> result = run(library.kernel("p"), p);
+      for (std::int64_t i = 0; i < m * n; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        if (i >= (m - 1) * n)
+          REQUIRE(std::isnan(result[at]));
+        else
+          REQUIRE(result[at] == whole[at]);
+      }
+    }
   }
 }
 
@@ -389,12 +375,6 @@ TEST_CASE("gemm on tensor cores, the smallest spec, and refused ones") {
        "/tile: 128x256 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "tile": "64x64")",
        "/tile: 64x64 is no tile of this gemm"},
-      {R"("dtype": "f32", "n": 8, "k": 8, "tile": "s16x8k4")",
-       "/tile: s16x8k4 is no tile of this gemm"},
-      {R"("dtype": "f16", "n": 8, "k": 8, "tile": "s32x16k4c2")",
-       "/tile: s32x16k4c2 is no tile of this gemm on sm_80"},
-      {R"("dtype": "f32", "math": "tf32", "n": 8, "k": 8, "tiles": ["s16x8k4"])",
-       "/tiles: s16x8k4 is no tile of this gemm"},
       {R"("dtype": "f32", "n": 8, "k": 8, "out_dtype": "f16")",
        "/out_dtype: the FMA units' gemm has f32 results only"},
       {R"("dtype": "f64", "n": 8, "k": 8)", "/dtype: expected one of"},
