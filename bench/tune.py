@@ -90,8 +90,9 @@ def assign(figures, allowed):
 
 def steps(figures):
     """The generator's list: each tile with the m from which it is used, the largest first."""
-    # Of the tiles that are within the cost of a change of the fastest for some m; all sets of all tiles would take minutes.
-    tiles = sorted({tile for us in figures.values() for tile, t in us.items() if t <= (1 + CHANGE) * min(us.values())})
+    # Of the tiles that are near the fastest for some m: all sets of all tiles would take minutes.
+    near = 1 + CHANGE + ONE_MORE
+    tiles = sorted({tile for us in figures.values() for tile, t in us.items() if t <= near * min(us.values())})
     sets = itertools.chain.from_iterable(itertools.combinations(tiles, count) for count in range(1, MOST_TILES + 1))
     _, path = min((assign(figures, allowed) for allowed in sets), key=lambda p: p[0])
     ladder = sorted(figures)
