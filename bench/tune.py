@@ -2,8 +2,9 @@
 """Measures how fast each tile of gemm is, and writes which of them the generator should take: specs/tuning/TARGET.json.
 
 For each weight matrix and a ladder of m, every tile is timed as the benchmarks time (bench/timing.py). Up to m = 64 the
-weights come from memory, as a decoder finds them. Which tile goes with which m is then chosen so that the sum of
-time / best time over the ladder is least, where each change of tile and each tile, which is a kernel more, costs 1/32.
+weights come from memory, as a decoder finds them. The largest products are timed tile by tile (times_of). Which tile goes with
+which m is then chosen so that the sum of time / best time over the ladder is least, where each change of tile and each tile,
+which is a kernel more, costs 1/32.
 """
 
 import argparse
@@ -28,7 +29,7 @@ KINDS = {
 LADDER = [8, 16, 32, 64, 128, 256, 512, 1024, 1500, 2048, 3000, 4096, 6000, 8192, 12000]
 COLD_ROWS = 64
 MOST_WORK = 8192**3
-WARM_WORK = 2048**3
+ALONE_WORK, ALONE_S, NEAR = 4096**3, 0.15, 1.15
 CHANGE, ONE_MORE = 1 / 32, 1 / 32
 MOST_TILES = 5
 
@@ -44,10 +45,25 @@ def tiles_of(spec, kind):
 
 
 def is_sensible(tile, tiles, m):
-    """Tiles that swap the operands are for few rows, and where there are such, the others not for the fewest."""
+    """Tiles that swap the operands or stream are for few rows, and where there are such, the others not for the fewest."""
+    if tile.startswith("s"):
+        return m <= 32
     if tile.startswith("w"):
         return m <= 256
-    return m >= 16 or not any(other.startswith("w") for other in tiles)
+    return m >= 16 or not any(other.startswith(("s", "w")) for other in tiles)
+
+
+def times_of(bench, sides, work, most, figures):
+    """Microseconds of each side, after the figures of fewer rows.
+
+    Large products run into the card's power limit. Sides that take turns share its power, and hide how much of it each
+    takes: there each of those that were not far from the fastest before runs by itself.
+    """
+    if work < ALONE_WORK or not figures:
+        return side_by_side(sides, bench.rounds, 600.0, most, 0.01)
+    before = list(figures.values())[-1]
+    near = [tile for tile in sides if before.get(tile, math.inf) <= NEAR * min(before.values())]
+    return {tile: side_by_side({tile: sides[tile]}, bench.rounds, 600.0, most, ALONE_S)[tile] for tile in near}
 
 
 def measure(bench, library, tiles, kind, n, k):
@@ -65,9 +81,7 @@ def measure(bench, library, tiles, kind, n, k):
         weights = copies if m <= COLD_ROWS else [first]
         sides = {tile: (in_turns([kernel.bind(bench.stream, a, w, out, m=m, n=n, k=k) for w in weights]), bench.torch_stream)
                  for tile, kernel in kernels.items() if is_sensible(tile, tiles, m)}
-        # Only large products run into the card's power limit, which takes a while to show.
-        warm_s = 0.15 if m * n * k > WARM_WORK else 0.01
-        times = side_by_side(sides, bench.rounds, 600.0, max(60, len(weights)), warm_s)
+        times = times_of(bench, sides, m * n * k, max(60, len(weights)), figures)
         figures[m] = {tile: round(us, 2) for tile, us in times.items()}
     bench.device.forget()
     torch.cuda.empty_cache()
@@ -92,7 +106,9 @@ def assign(figures, allowed):
 
 def steps(figures):
     """The generator's list: each tile with the m from which it is used, the largest first."""
-    tiles = sorted({tile for us in figures.values() for tile in us})
+    # Of the tiles that are near the fastest for some m: all sets of all tiles would take minutes.
+    near = 1 + CHANGE + ONE_MORE
+    tiles = sorted({tile for us in figures.values() for tile, t in us.items() if t <= near * min(us.values())})
     sets = itertools.chain.from_iterable(itertools.combinations(tiles, count) for count in range(1, MOST_TILES + 1))
     _, path = min((assign(figures, allowed) for allowed in sets), key=lambda p: p[0])
     ladder = sorted(figures)

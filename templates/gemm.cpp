@@ -1,5 +1,6 @@
 // gemm: out = activation(alpha A W^T + bias) + residual (lib/epilogue.hpp), on the FMA units
-// (gemm_simt.hpp) or the tensor cores (gemm_mma.hpp, and on Hopper gemm_wgmma.hpp).
+// (gemm_simt.hpp) or the tensor cores (gemm_mma.hpp, on Hopper gemm_wgmma.hpp, and for few rows of
+// 16-bit elements gemm_stream.hpp).
 // lib/gemm_tiles.hpp chooses the tile. A row's result depends on m only through the choice of the
 // tile (the forms' `when`), and not on the other rows.
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "templates/gemm_mma.hpp"
 #include "templates/gemm_simt.hpp"
+#include "templates/gemm_stream.hpp"
 #include "templates/gemm_wgmma.hpp"
 #include "templates/lib/gemm_tiles.hpp"
 #include "templates/lib/overlap.hpp"
@@ -24,6 +26,7 @@ std::vector<std::string> named_tiles() {
     for (const MmaTile& t : mma_tiles(math)) add(t.name);
   for (const MmaMath math : {MmaMath::half, MmaMath::tf32_x3})
     for (const WgmmaTile& t : wgmma_tiles(math)) add(t.name);
+  for (const StreamTile& t : stream_tiles()) add(t.name);
   return words;
 }
 
@@ -113,6 +116,9 @@ class Gemm final : public Template {
   std::optional<MmaMath> mma() const;
   /// Whether they do by warpgroups: on sm_90a.
   bool by_warpgroups() const;
+  /// Whether a form's tile streams; others are of the engine that the two above tell.
+  static bool streams(const Form& form) { return is_stream_tile(form.variant); }
+  StreamStart stream_start() const { return {can_overlap(target()), weights.are_resident()}; }
   const SimtTile& simt_tile(const Form& form) const {
     return gemm_tiles()[static_cast<std::size_t>(form.variant)].tile;
   }
@@ -130,6 +136,7 @@ class Gemm final : public Template {
   const char* tile_name(int number) const;
   bool is_out_in() const { return layout.is("out_in"); }
   std::vector<TileChoice> stepped() const;
+  void hide_activation(std::vector<TileChoice>& all) const;
   std::vector<TileChoice> choices() const;
   std::vector<Form> forms_of(const TileChoice& choice, bool is_last) const;
 };
@@ -151,11 +158,14 @@ bool Gemm::by_warpgroups() const {
 }
 
 int Gemm::tile_number(const std::string& name) const {
+  const int streaming = stream_tile_number(name);
+  if (mma() == MmaMath::half && streaming >= 0) return streaming;
   if (by_warpgroups()) return wgmma_tile_number(*mma(), name);
   return mma() ? mma_tile_number(*mma(), name) : gemm_tile_number(name);
 }
 
 const char* Gemm::tile_name(int number) const {
+  if (is_stream_tile(number)) return stream_tile(number).name;
   const auto i = static_cast<std::size_t>(number);
   if (by_warpgroups()) return wgmma_tiles(*mma())[i].name;
   return mma() ? mma_tiles(*mma())[i].name : gemm_tiles()[i].name;
@@ -166,8 +176,9 @@ void Gemm::check_tile(const spec::Field& field, const std::string& name) const {
   const bool of_warpgroups = !target() && mma() && wgmma_tile_number(*mma(), name) >= 0;
   if (!of_warpgroups && tile_number(name) < 0)
     refuse(field, name + " is no tile of this gemm" + (target() ? " on " + target()->name() : ""));
-  if (!by_warpgroups() || tile_number(name) < 0) return;
-  const WgmmaTile& tile = wgmma_tiles(*mma())[static_cast<std::size_t>(tile_number(name))];
+  const int number = tile_number(name);
+  if (!by_warpgroups() || number < 0 || is_stream_tile(number)) return;
+  const WgmmaTile& tile = wgmma_tiles(*mma())[static_cast<std::size_t>(number)];
   if (tile.blocks * tile.cols > 256 && epilogue.residual &&
       !(dim_n.is_static() && dim_k.is_static()))
     refuse(field, name + " leaves no registers for a residual where n or k is dynamic");
@@ -216,12 +227,27 @@ std::vector<TileChoice> Gemm::stepped() const {
   return all;
 }
 
+/// Puts tiles that hide a costly activation into the place of those that do not.
+void Gemm::hide_activation(std::vector<TileChoice>& all) const {
+  for (TileChoice& choice : all) {
+    if (is_stream_tile(choice.tile)) continue;
+    const char* other = wgmma_tiles(*mma())[static_cast<std::size_t>(choice.tile)].for_costly;
+    if (other != nullptr) choice.tile = tile_number(other);
+  }
+  const auto is_same = [](const TileChoice& x, const TileChoice& y) { return x.tile == y.tile; };
+  // Of equal neighbours the last has the least m.
+  const auto end = std::unique(all.rbegin(), all.rend(), is_same);
+  all.erase(all.begin(), end.base());
+}
+
 std::vector<TileChoice> Gemm::choices() const {
   if (!tile_size.is("auto")) return {{tile_number(tile_size.get())}};
-  if (!tile_steps.get().empty()) return stepped();
-  if (by_warpgroups()) return choose_wgmma_tiles(*mma(), dim_m, dim_n, dim_k);
-  return mma() ? choose_mma_tiles(*mma(), dim_m, dim_n, dim_k)
-               : choose_gemm_tiles(dim_m, dim_n, dim_k);
+  std::vector<TileChoice> all = !tile_steps.get().empty() ? stepped()
+                                : by_warpgroups() ? choose_wgmma_tiles(*mma(), dim_m, dim_n, dim_k)
+                                : mma()           ? choose_mma_tiles(*mma(), dim_m, dim_n, dim_k)
+                                                  : choose_gemm_tiles(dim_m, dim_n, dim_k);
+  if (by_warpgroups() && epilogue.is_costly()) hide_activation(all);
+  return all;
 }
 
 /// On the FMA units, with a dynamic n, the last tile has a form for multiples of 4 and one for the
@@ -249,6 +275,7 @@ std::vector<Form> Gemm::forms() const {
 }
 
 Launch Gemm::launch(const Form& form) const {
+  if (streams(form)) return stream_launch(stream_tile(form.variant), dim_m, dim_n, stream_start());
   if (by_warpgroups()) return wgmma_launch(wgmma_tile(form), wgmma_problem());
   const auto of = [&](const auto& tile) {
     return Launch{.grid = {ceil_div(dim_m, tile.rows) * ceil_div(dim_n, tile.cols), 1, 1},
@@ -259,7 +286,7 @@ Launch Gemm::launch(const Form& form) const {
 }
 
 std::optional<TensorMapShape> Gemm::tensor_map(const Form& form, const Tensor& tensor) const {
-  if (!by_warpgroups()) return {};
+  if (!by_warpgroups() || streams(form)) return {};
   return wgmma_tensor_map(wgmma_tile(form), wgmma_problem(), tensor);
 }
 
@@ -279,6 +306,7 @@ std::vector<std::pair<std::string, std::string>> Gemm::division(const Form& form
     return std::pair<std::string, std::string>(
         "stages", std::to_string(count) + " of " + std::to_string(depth) + " of k each");
   };
+  if (streams(form)) return stream_tile(form.variant).division();
   if (by_warpgroups()) {
     const WgmmaTile& t = wgmma_tile(form);
     return {{"CTA's tile", by(t.rows(), t.cols)},
@@ -301,9 +329,10 @@ std::vector<std::pair<std::string, std::string>> Gemm::division(const Form& form
 }
 
 void Gemm::emit(Emitter& k, const Form& form) const {
-  if (by_warpgroups() && *mma() == MmaMath::tf32_x3)
+  const bool has_maps = by_warpgroups() && !streams(form);
+  if (has_maps && *mma() == MmaMath::tf32_x3)
     return emit_wgmma_x3_gemm(k, wgmma_problem(), wgmma_tile(form));
-  if (by_warpgroups()) return emit_wgmma_gemm(k, wgmma_problem(), wgmma_tile(form));
+  if (has_maps) return emit_wgmma_gemm(k, wgmma_problem(), wgmma_tile(form));
   const auto given = [&](const Tensor& tensor) {
     return tensor.present() ? std::optional(k.ptr(tensor)) : std::nullopt;
   };
@@ -318,7 +347,9 @@ void Gemm::emit(Emitter& k, const Form& form) const {
                             .w_is_out_in = is_out_in(),
                             .epilogue = epilogue,
                             .vector = form.vector};
-  if (mma())
+  if (streams(form))
+    emit_stream_gemm(k, problem, stream_tile(form.variant), stream_start());
+  else if (mma())
     emit_mma_gemm(k, problem, mma_tile(form), *mma());
   else
     emit_simt_gemm(k, problem, simt_tile(form));

@@ -210,6 +210,9 @@ class Kernel : public WgmmaMethods {
   void wait(const std::string& name, const Mbarrier& barrier, const In<u32>& parity);
   /// The same, and sees what threads of other CTAs wrote before they arrived.
   void wait_cluster(const std::string& name, const Mbarrier& barrier, const In<u32>& parity);
+  /// First in a loop's body: ptxas is to leave the loop as it is. One of a constant count it would
+  /// unroll until there are no registers left.
+  void keep_rolled() { recorder.pragma("nounroll"); }
   /// Ends the threads for which p holds.
   void exit_if(const In<pred>& p);
   /// Text for the reader of the PTX.

@@ -111,6 +111,7 @@ void Printer::print_line(const Line& line) {
       break;
     case Line::Kind::label: out_ += line.text + ":\n"; break;
     case Line::Kind::comment: text("// " + line.text); break;
+    case Line::Kind::pragma: text(fmt::format(".pragma \"{}\";", line.text)); break;
     case Line::Kind::assume:
       text(fmt::format("//@ uniform {} {}", line.text, operand(line.operands[0])));
       break;

@@ -58,14 +58,14 @@ struct Register {
 
 /// One line of the kernel's body.
 struct Line {
-  enum class Kind : std::uint8_t { instruction, label, open, close, comment, assume };
+  enum class Kind : std::uint8_t { instruction, label, open, close, comment, pragma, assume };
   Kind kind = Kind::comment;
   Op op{};
   std::string suffix;  ///< type suffix with its dots: ".f32", ".f32.u32", or empty
   RegId guard = no_reg;
   bool guard_negated = false;
   std::vector<Operand> operands;
-  std::string text;  ///< label, phase name, comment
+  std::string text;  ///< label, phase name, comment, pragma
   int phase = 0;     ///< phase opened
 };
 
@@ -155,6 +155,7 @@ class Recorder {
   void open_guard(RegId condition, bool negated, Where where);
   void close_guard();
   void comment(const std::string& text, Where where);
+  void pragma(const std::string& text);
   Level control_level() const { return widened(scopes_.back().level); }
 
   // ---- shared memory

@@ -136,6 +136,13 @@ void Recorder::comment(const std::string& text, Where where) {
   lines_.push_back(std::move(line));
 }
 
+void Recorder::pragma(const std::string& text) {
+  Line line;
+  line.kind = Line::Kind::pragma;
+  line.text = text;
+  lines_.push_back(std::move(line));
+}
+
 // ---- shared memory
 
 int Recorder::shared_array(const std::string& name, isa::Type type, std::int64_t count, int align,

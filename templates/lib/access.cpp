@@ -54,6 +54,15 @@ std::vector<F32> load_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int n) {
   return {v.begin(), v.end()};
 }
 
+std::vector<F32> add_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int n, int parts, int apart) {
+  std::vector<F32> sums = load_shared(k, p, n);
+  for (int part = 1; part < parts; ++part) {
+    const std::vector<F32> own = load_shared(k, p + part * apart, n);
+    for (int i : unroll(n)) sums[i] = sums[i] + own[i];
+  }
+  return sums;
+}
+
 void store_shared(Emitter& k, const SharedPtr<ptx::f32>& p, const std::vector<F32>& v) {
   if (v.size() == 8) {
     store_shared(k, p, {v.begin(), v.begin() + 4});

@@ -21,6 +21,8 @@ ElementPtr go_back(Emitter& k, const ElementPtr& p, const Extent& a, const Exten
 
 /// `n` neighbouring elements of shared memory: 1, 2 or 4 in one access; 8 are stored in two.
 std::vector<F32> load_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int n);
+/// The sums of `parts` such accesses, `apart` from one to the next, in their order.
+std::vector<F32> add_shared(Emitter& k, const SharedPtr<ptx::f32>& p, int n, int parts, int apart);
 void store_shared(Emitter& k, const SharedPtr<ptx::f32>& p, const std::vector<F32>& v);
 
 }  // namespace ptxmill::kernels

@@ -12,11 +12,14 @@ namespace {
 constexpr int group_rows = 16;
 
 /// `n` neighbouring sums of a row, the elements of one access to the result.
-std::vector<F32> load_sums(Emitter& k, const SharedPtr<ptx::f32>& at, int n, bool pairs_turned) {
+std::vector<F32> load_sums(Emitter& k, const ResultTile& tile, const SharedPtr<ptx::f32>& at,
+                           int n) {
   std::vector<F32> sums;
-  for (int part = 0; part < n; part += 4)
-    for (const F32& sum : load_shared(k, at + part, std::min(n, 4))) sums.push_back(sum);
-  for (int pair = 0; pairs_turned && pair + 1 < n; pair += 2) std::swap(sums[pair], sums[pair + 1]);
+  for (int piece = 0; piece < n; piece += 4)
+    for (const F32& sum : add_shared(k, at + piece, std::min(n, 4), tile.parts, tile.parts_apart))
+      sums.push_back(sum);
+  for (int pair = 0; tile.has_pairs_turned && pair + 1 < n; pair += 2)
+    std::swap(sums[pair], sums[pair + 1]);
   return sums;
 }
 
@@ -52,16 +55,17 @@ void store_columns(Emitter& k, const GemmProblem& problem, const ResultTile& til
         for (int i : unroll(count)) {
           std::vector<F32> sums;
           for (int part = 0; part < epilogue.sums(); ++part)
-            for (const F32& s : load_sums(k, at + (i * apart * tile.pitch + part * gate_group),
-                                          width, tile.has_pairs_turned))
+            for (const F32& s :
+                 load_sums(k, tile, at + (i * apart * tile.pitch + part * gate_group), width))
               sums.push_back(s);
-          const auto values = apply(k, epilogue, sums, added, last[i]);
+          const auto values = apply(k, epilogue, sums, added, last[i], tile.precision);
           k.store_vector(problem.out + elements[i], values);
         }
         row += count * apart;
       };
       // Several rows at once keep loads of the residual in flight.
-      const int at_once = (problem.residual && !epilogue.is_costly() ? 16 : 4) / width;
+      const int at_once =
+          tile.rows <= apart ? 1 : (problem.residual && !epilogue.is_costly() ? 16 : 4) / width;
       if (at_once > 1)
         k.while_(
             "rows", [&] { return row + (at_once - 1) * apart < end; },

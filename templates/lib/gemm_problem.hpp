@@ -31,6 +31,9 @@ struct ResultTile {
   int pitch;                 ///< elements from one row to the next
   bool has_pairs_turned;     ///< of each pair of columns the second comes first
   U32 first_row, first_col;  ///< in rows of sums
+  /// Such tiles, so many floats apart, whose sum is the result's part.
+  int parts = 1, parts_apart = 0;
+  Precision precision = Precision::full;  ///< of activations
 };
 
 /// Applies the epilogue to the part and stores what lies inside the result. All threads of the CTA

@@ -191,6 +191,7 @@ const std::vector<WgmmaTile> tiles_of_warpgroups{
      .consumers = 2,
      .stages = 4,
      .cluster = 2,
+     .for_costly = "128x128",
      .efficiency = 95,
      .overhead = 4000},
     // All of an SM's shared memory for one CTA, where there are no more tiles than SMs.
@@ -313,6 +314,22 @@ std::vector<TileChoice> choose_gemm_tiles(const Dim& m, const Dim& n, const Dim&
   return choose_tiles(costs, m, n.get(), k.get());
 }
 
+/// Replaces the choices for m up to `few`.
+void leave_few(std::vector<TileChoice>& all, std::int64_t few,
+               const std::vector<TileChoice>& choices) {
+  // The choice that covers the least m that is not few ends the list.
+  const auto last = std::find_if(all.begin(), all.end(),
+                                 [&](const TileChoice& c) { return c.least_m <= few + 1; });
+  last->least_m = few + 1;
+  all.erase(last + 1, all.end());
+  all.insert(all.end(), choices.begin(), choices.end());
+}
+
+/// The tile for up to 16 rows: more warps share k where there are few teams.
+int stream_for(const Dim& n) {
+  return stream_tile_number(n.get() <= 4096 ? "s16x16k8" : "s16x16k4");
+}
+
 std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
   if (!n.is_static() || !k.is_static())
     return {{mma_tile_number(math, "128x128"), 10 * 128 + 1, 10 * 64 + 1},
@@ -320,7 +337,9 @@ std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& 
   std::vector<TileCost> costs;
   for (const MmaTile& t : mma_tiles(math))
     costs.push_back({t.rows, t.cols, mma_rate(math), t.efficiency, mma_overhead});
-  return choose_tiles(costs, m, n.get(), k.get());
+  std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
+  if (math == MmaMath::half) leave_few(all, 16, {{stream_for(n)}});
+  return all;
 }
 
 /// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 64
@@ -360,13 +379,7 @@ std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim
       costs.push_back(
           {t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail, t.split});
   std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
-  // The choice that covers the least m that is not few ends the list.
-  const auto last = std::find_if(all.begin(), all.end(),
-                                 [](const TileChoice& c) { return c.least_m <= few + 1; });
-  last->least_m = few + 1;
-  all.erase(last + 1, all.end());
-  for (const TileChoice& choice : of_three ? few_rows_of_three(n) : few_rows(n, k))
-    all.push_back(choice);
+  leave_few(all, few, of_three ? few_rows_of_three(n) : few_rows(n, k));
   return all;
 }
 

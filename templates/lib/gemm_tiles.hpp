@@ -6,6 +6,7 @@
 
 #include "templates/lib/mma_tile.hpp"
 #include "templates/lib/simt_tile.hpp"
+#include "templates/lib/stream_tile.hpp"
 #include "templates/lib/tile_choice.hpp"
 #include "templates/lib/wgmma_tile.hpp"
 

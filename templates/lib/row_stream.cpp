@@ -9,7 +9,7 @@ namespace ptxmill::kernels {
 namespace {
 
 constexpr int vector = 8;  ///< elements of an access
-constexpr int words = 4;
+constexpr int words = ThreadRing::words;
 /// Sums of a thread for each row, so that multiplications need not wait for each other.
 constexpr int chains = 4;
 /// Warps with which the memory of a large GPU is busy.
@@ -91,8 +91,7 @@ void RowStreamBody::locate(const ElementPtr& w, const ElementPtr& x) {
   }
   x_at_ = k_.let("x_at", x + *own_);
   x_ = k_.array<ptx::b32>("x", words);
-  const auto ring = k_.shared<ptx::b32>("ring", plan_.shared_bytes() / 4);
-  ring_ = k_.let("own_ring", ring + *tid_ * words);
+  ring_.emplace(k_, plan_.block, plan_.rows, plan_.loads, *tid_);
 }
 
 std::optional<Pred> RowStreamBody::inside(const Extent& at, int ahead) const {
@@ -110,11 +109,11 @@ void RowStreamBody::where(const std::optional<Pred>& p, const std::function<void
     body();
 }
 
-/// Copies a vector of each row to its place in the ring.
-void RowStreamBody::request(const Shared& place, const Extent& at, int ahead) {
+/// Copies a vector of each row to its place in a stage of the ring.
+void RowStreamBody::request(const ThreadRing::Place& stage, const Extent& at, int ahead) {
   for (int r : unroll(plan_.rows)) {
     const ElementPtr from = (at.is(0) ? w_at_[r] : w_at_[r] + at) + ahead;
-    k_.cp_async_cg(place + r * plan_.block * words, from.as<ptx::b32>(), 16);
+    k_.cp_async_cg(ring_->piece(stage, r), from.as<ptx::b32>(), 16);
   }
 }
 
@@ -127,47 +126,43 @@ void RowStreamBody::load_x(const Extent& at, int ahead) {
 // The weights come before the vector: they take longest, and do not wait for whatever computes it.
 void RowStreamBody::request_first() {
   for (int i : unroll(plan_.loads)) {
-    where(inside(0, i * plan_.apart()),
-          [&] { request(*ring_ + i * plan_.rows * plan_.block * words, 0, i * plan_.apart()); });
+    where(inside(0, i * plan_.apart()), [&] { request(ring_->stage(i), 0, i * plan_.apart()); });
     k_.cp_async_commit_group();
   }
 }
 
 void RowStreamBody::sum_rows() {
-  const int stage = plan_.rows * plan_.block * words;
-  Var<ptx::u32> slot = k_.var<ptx::u32>("slot", 0);
-  const U32 present = k_.assume_multiple(k_.present(slot), words);
+  ring_->begin();
   k_.for_range("k_at", 0, depth_, plan_.apart(), [&](const U32& counter) {
     const Extent at(counter);
     k_.phase("multiply, request the next weights", [&] {
       k_.cp_async_wait_group(plan_.loads - 1);
-      const Shared place = *ring_ + present;
+      const ThreadRing::Place stage = ring_->present();
       // A branch: under a guard, ptxas unrolls the loop and runs out of registers.
       if (columns_are_whole())
-        multiply(place);
+        multiply(stage);
       else
-        k_.if_("in_row", *inside(at, 0), [&] { multiply(place); });
+        k_.if_("in_row", *inside(at, 0), [&] { multiply(stage); });
       where(inside(at, plan_.apart()), [&] { load_x(at, plan_.apart()); });
       if (!fits()) {
         const int ahead = plan_.loads * plan_.apart();
-        where(inside(at, ahead), [&] { request(place, at, ahead); });
+        where(inside(at, ahead), [&] { request(stage, at, ahead); });
       }
       k_.cp_async_commit_group();
-      const U32 next = present + stage;
-      slot = fits() ? next : k_.select(next < stage * plan_.loads, next, 0);
+      ring_->advance(!fits());
     });
   });
 }
 
-/// Adds the products of what lies in a place of the ring with the present part of the vector.
-void RowStreamBody::multiply(const Shared& place) {
+/// Adds the products of what lies in a stage of the ring with the present part of the vector.
+void RowStreamBody::multiply(const ThreadRing::Place& stage) {
   const Dtype dtype = x_at_->dtype();
   std::vector<ptx::B32> of_x;
   for (const Var<ptx::b32>& word : x_) of_x.push_back(k_.present(word));
   std::vector<F32> x;
   k_.each_element(dtype, of_x, [&](F32&& v) { x.push_back(v); });
   for (int r : unroll(plan_.rows)) {
-    const auto w = k_.load<words>(place + r * plan_.block * words);
+    const auto w = k_.load<words>(ring_->piece(stage, r));
     std::size_t j = 0;
     k_.each_element(dtype, {w.begin(), w.end()}, [&](F32&& v) {
       Var<ptx::f32>& sum = sums_[r][j % chains];

@@ -1,6 +1,5 @@
-// A matrix of 16-bit weights times one vector, at the rate of memory. Each thread has its own ring
-// in shared memory, which asynchronous copies keep full: ptxas moves plain loads to where their
-// values are used, until few are in flight.
+// A matrix of 16-bit weights times one vector, at the rate of memory: each thread's copies of
+// weights pass through places of its own in shared memory (thread_ring.hpp).
 #pragma once
 
 #include <functional>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "templates/lib/epilogue.hpp"
+#include "templates/lib/thread_ring.hpp"
 
 namespace ptxmill::kernels {
 
@@ -45,13 +45,12 @@ class RowStreamBody {
             const Store& store);
 
  private:
-  using Shared = SharedPtr<ptx::b32>;
   void locate(const ElementPtr& w, const ElementPtr& x);
   void request_first();
   void sum_rows();
-  void request(const Shared& place, const Extent& at, int ahead);
+  void request(const ThreadRing::Place& stage, const Extent& at, int ahead);
   void load_x(const Extent& at, int ahead);
-  void multiply(const Shared& place);
+  void multiply(const ThreadRing::Place& stage);
   void store_own_rows(const Store& store);
   void store_shared_rows(const Store& store);
   F32 sum_of_lanes(int row) const;
@@ -74,7 +73,7 @@ class RowStreamBody {
   std::optional<U32> tid_, own_, first_row_;
   std::vector<ElementPtr> w_at_;
   std::optional<ElementPtr> x_at_;
-  std::optional<Shared> ring_;                    ///< the thread's first place
+  std::optional<ThreadRing> ring_;
   std::vector<Var<ptx::b32>> x_;                  ///< of the vector, what comes next
   std::vector<std::vector<Var<ptx::f32>>> sums_;  ///< of each row, several that are added last
 };

@@ -33,6 +33,7 @@ std::string every_structure() {
     auto sum = k.var<f32>("sum", 0);
     k.phase("sum the row", [&] {
       k.for_range("col", tid * 4, cols, 512, [&](const U32& col) {
+        k.keep_rolled();
         const auto v = k.load<4>(start + col);
         for (int i : unroll(4)) sum = k.fma(v[static_cast<std::size_t>(i)], 0.1f, sum);
       });

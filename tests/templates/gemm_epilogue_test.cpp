@@ -14,6 +14,7 @@
 #include "runtime/error.hpp"
 #include "runtime/ops.hpp"
 #include "tests/templates/product.hpp"
+#include "tests/templates/stream_tiles.hpp"
 
 namespace ptxmill::test {
 namespace {
@@ -76,11 +77,16 @@ class EpilogueFixture : public ProductFixture {
                             {"sm_80", Element::bf16, "f32", tiles_of_warps},
                             {"sm_80", Element::f32, "tf32", tiles_of_warps},
                             {"sm_80", Element::f32, "3xtf32", tiles_of_three}};
-    if (device().info().compute_capability != 90) return all;
-    for (const auto& [element, math] :
-         {std::pair{Element::f16, "f32"}, {Element::bf16, "f32"}, {Element::f32, "tf32"}})
-      all.push_back({"sm_90a", element, math, tiles_of_warpgroups});
-    all.push_back({"sm_90a", Element::f32, "3xtf32", tiles_of_three_by_warpgroups});
+    if (device().info().compute_capability == 90) {
+      for (const auto& [element, math] :
+           {std::pair{Element::f16, "f32"}, {Element::bf16, "f32"}, {Element::f32, "tf32"}})
+        all.push_back({"sm_90a", element, math, tiles_of_warpgroups});
+      all.push_back({"sm_90a", Element::f32, "3xtf32", tiles_of_three_by_warpgroups});
+    }
+    for (Engine& engine : all)
+      if (engine.element != Element::f32)
+        for (const StreamTile& t : stream_tiles)
+          engine.tiles.push_back({t.name, t.rows, t.cols});
     return all;
   }
   /// Each tile of each engine, with a number.

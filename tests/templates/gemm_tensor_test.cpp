@@ -14,6 +14,7 @@
 
 #include "tests/support/shapes.hpp"
 #include "tests/templates/product.hpp"
+#include "tests/templates/stream_tiles.hpp"
 
 namespace ptxmill::test {
 namespace {
@@ -36,6 +37,7 @@ struct Kind {
     options.chunk = summed;
     return options;
   }
+  bool is_half() const { return element != Element::f32; }
   bool is_split() const { return std::string(math) == "3xtf32"; }
   /// The inputs of a case. Subnormals of f32, which are among the extremes, lose most of their bits
   /// as tf32: no bound relative to the operands holds there.
@@ -55,10 +57,14 @@ struct Engine {
   std::vector<Kind> kinds;
   std::vector<Tile> tiles, tiles_of_three;
 
-  const std::vector<Tile>& tiles_of(const Kind& kind) const {
-    return kind.is_split() ? tiles_of_three : tiles;
+  std::vector<Tile> tiles_of(const Kind& kind) const {
+    std::vector<Tile> all = kind.is_split() ? tiles_of_three : tiles;
+    if (!kind.is_half()) return all;
+    for (const StreamTile& t : stream_tiles)
+      all.push_back({t.name, t.rows, t.cols, 8 * t.split});
+    return all;
   }
-  const Tile& smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
+  Tile smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
 };
 const Kind of_f16{Element::f16, "f32", 8}, of_bf16{Element::bf16, "f32", 8},
     of_tf32{Element::f32, "tf32", 4}, of_three{Element::f32, "3xtf32", 4},
@@ -331,7 +337,7 @@ TEST_CASE_FIXTURE(TensorFixture, "gemm on tensor cores, model shapes") {
           const auto whole = [](std::int64_t x, std::int64_t unit) {
             return static_cast<std::uint64_t>((x + unit - 1) / unit * unit);
           };
-          const Tile& tile = engine.smallest(kind);
+          const Tile tile = engine.smallest(kind);
           if (!budget.allows(
                   fmt::format("gemm {}x{}x{} {} on {}", m, n, k, activation, engine.target),
                   whole(m, tile.rows) * whole(n, tile.cols) * whole(k, 64)))
