@@ -26,11 +26,11 @@ KINDS = {
     "tf32": (torch.float32, {"dtype": "f32", "math": "tf32"}),
     "3xtf32": (torch.float32, {"dtype": "f32", "math": "3xtf32"}),
 }
-LADDER = [8, 16, 32, 64, 128, 256, 512, 1024, 1500, 2048, 3000, 4096, 6000, 8192, 12000]
+LADDER = [2, 8, 16, 32, 64, 128, 256, 512, 1024, 1500, 2048, 3000, 4096, 6000, 8192, 12000]
 COLD_ROWS = 64
 MOST_WORK = 8192**3
 ALONE_WORK, ALONE_S, NEAR = 4096**3, 0.15, 1.15
-CHANGE, ONE_MORE = 1 / 32, 1 / 32
+CHANGE, ONE_MORE = 1 / 16, 1 / 32
 MOST_TILES = 5
 
 
