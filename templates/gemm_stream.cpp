@@ -61,8 +61,12 @@ class Body {
   int row_groups() const { return tile_.rows / mma_rows; }
   /// Elements of k that a team's warps take in one round, in all CTAs that share it.
   int apart() const { return of_quad * accesses * tile_.split * tile_.cluster; }
+  /// Whether the spec leaves k so short that there is no such round.
+  bool is_known_beyond(int round) const {
+    return whole_.is_static() && whole_.get() <= round * apart();
+  }
   /// Whether the ring holds whole rows of w.
-  bool fits() const { return whole_.is_static() && whole_.get() <= apart() * tile_.rounds; }
+  bool fits() const { return is_known_beyond(tile_.rounds); }
 
   Emitter& k_;
   const GemmProblem& problem_;
@@ -184,7 +188,7 @@ void Body::request_early(int round) {
   };
   if (!whole_.is_static())
     k_.if_(numbered("has_round", round), whole_ > ahead, fetch);
-  else if (whole_.get() > ahead)
+  else if (!is_known_beyond(round))
     fetch();
 }
 
@@ -199,7 +203,7 @@ void Body::load_x(const std::vector<ElementPtr>& x, int ahead, int round, int ac
 void Body::load_first_x() {
   for (int round : unroll(tile_.loaded)) {
     const int ahead = round * apart();
-    if (whole_.is_static() && whole_.get() <= ahead) return;
+    if (is_known_beyond(round)) return;
     for (int access : unroll(accesses)) {
       const auto load = [&] { load_x(x_lines_, ahead, round, access); };
       if (round == 0)
@@ -255,7 +259,7 @@ void Body::multiply_rounds() {
     const std::function<void(int)> from = [&](int round) {
       multiply_round(at, round);
       const int next = round + 1;
-      if (next == rounds) return;
+      if (next == rounds || is_known_beyond(next)) return;
       // A branch even where the round is sure to follow: across it, ptxas does not move the loads.
       k_.if_(numbered("round", next), at + next * apart() < whole_, [&] { from(next); });
     };
