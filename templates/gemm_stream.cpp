@@ -129,11 +129,15 @@ void Body::locate() {
   // CTAs that follow each other share weights.
   Var<ptx::u32> row_tile = k_.var<ptx::u32>("row_tile", 0);
   Var<ptx::u32> feature_tile = k_.var<ptx::u32>("feature_tile", cta);
-  // Divisions would keep the first requests waiting.
-  k_.if_("several_rows", down > 1, [&] {
+  const auto divide = [&] {
     row_tile = cta % down;
     feature_tile = cta / down;
-  });
+  };
+  // Divisions would keep the first requests waiting.
+  if (!down.is_static())
+    k_.if_("several_rows", down > 1, divide);
+  else if (down.get() > 1)
+    divide();
   first_row_ = k_.let("first_row", row_tile * tile_.rows);
   const U32 team = tid_ / tile_.team_threads();
   first_feature_ =

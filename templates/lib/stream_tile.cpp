@@ -23,10 +23,11 @@ constexpr int first_number = 100;
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> StreamTile::division() const {
-  return {{"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
-          {"warps that share k", std::to_string(split * cluster)},
-          {"CTAs in a cluster", std::to_string(cluster)},
-          {"copies in flight", std::to_string(features / 8 * 2 * rounds) + " a thread"}};
+  return {
+      {"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
+      {"k shared by", std::to_string(split) + " warps" +
+                          (cluster == 1 ? "" : " in each of " + std::to_string(cluster) + " CTAs")},
+      {"in flight", std::to_string(features / 8 * 2 * rounds) + " copies a thread"}};
 }
 
 const std::vector<StreamTile>& stream_tiles() { return tiles_that_stream; }
