@@ -2,8 +2,9 @@
 """Measures how fast each tile of gemm is, and writes which of them the generator should take: specs/tuning/TARGET.json.
 
 For each weight matrix and a ladder of m, every tile is timed as the benchmarks time (bench/timing.py). Up to m = 64 the
-weights come from memory, as a decoder finds them. Which tile goes with which m is then chosen so that the sum of
-time / best time over the ladder is least, where each change of tile and each tile, which is a kernel more, costs 1/16.
+weights come from memory, as a decoder finds them. The largest products are timed tile by tile (times_of). Which tile goes with
+which m is then chosen so that the sum of time / best time over the ladder is least, where each change of tile and each tile,
+which is a kernel more, costs 1/32.
 """
 
 import argparse
@@ -28,7 +29,8 @@ KINDS = {
 LADDER = [8, 16, 32, 64, 128, 256, 512, 1024, 1500, 2048, 3000, 4096, 6000, 8192, 12000]
 COLD_ROWS = 64
 MOST_WORK = 8192**3
-CHANGE, ONE_MORE = 1 / 16, 1 / 16
+ALONE_WORK, ALONE_S, NEAR = 4096**3, 0.15, 1.15
+CHANGE, ONE_MORE = 1 / 32, 1 / 32
 MOST_TILES = 5
 
 
@@ -51,6 +53,19 @@ def is_sensible(tile, tiles, m):
     return m >= 16 or not any(other.startswith(("s", "w")) for other in tiles)
 
 
+def times_of(bench, sides, work, most, figures):
+    """Microseconds of each side, after the figures of fewer rows.
+
+    Large products run into the card's power limit. Sides that take turns share its power, and hide how much of it each
+    takes: there each of those that were not far from the fastest before runs by itself.
+    """
+    if work < ALONE_WORK or not figures:
+        return side_by_side(sides, bench.rounds, 600.0, most, 0.01)
+    before = list(figures.values())[-1]
+    near = [tile for tile in sides if before.get(tile, math.inf) <= NEAR * min(before.values())]
+    return {tile: side_by_side({tile: sides[tile]}, bench.rounds, 600.0, most, ALONE_S)[tile] for tile in near}
+
+
 def measure(bench, library, tiles, kind, n, k):
     """{m: {tile: microseconds}}"""
     dtype, _ = KINDS[kind]
@@ -66,7 +81,8 @@ def measure(bench, library, tiles, kind, n, k):
         weights = copies if m <= COLD_ROWS else [first]
         sides = {tile: (in_turns([kernel.bind(bench.stream, a, w, out, m=m, n=n, k=k) for w in weights]), bench.torch_stream)
                  for tile, kernel in kernels.items() if is_sensible(tile, tiles, m)}
-        figures[m] = {tile: round(us, 2) for tile, us in side_by_side(sides, bench.rounds, 600.0, max(60, len(weights))).items()}
+        times = times_of(bench, sides, m * n * k, max(60, len(weights)), figures)
+        figures[m] = {tile: round(us, 2) for tile, us in times.items()}
     bench.device.forget()
     torch.cuda.empty_cache()
     return figures

@@ -136,6 +136,7 @@ class Gemm final : public Template {
   const char* tile_name(int number) const;
   bool is_out_in() const { return layout.is("out_in"); }
   std::vector<TileChoice> stepped() const;
+  void hide_activation(std::vector<TileChoice>& all) const;
   std::vector<TileChoice> choices() const;
   std::vector<Form> forms_of(const TileChoice& choice, bool is_last) const;
 };
@@ -158,9 +159,7 @@ bool Gemm::by_warpgroups() const {
 
 int Gemm::tile_number(const std::string& name) const {
   const int streaming = stream_tile_number(name);
-  const bool has_clusters = !target() || target()->sm >= 90;
-  if (mma() == MmaMath::half && streaming >= 0)
-    return has_clusters || stream_tile(streaming).cluster == 1 ? streaming : -1;
+  if (mma() == MmaMath::half && streaming >= 0) return streaming;
   if (by_warpgroups()) return wgmma_tile_number(*mma(), name);
   return mma() ? mma_tile_number(*mma(), name) : gemm_tile_number(name);
 }
@@ -228,12 +227,27 @@ std::vector<TileChoice> Gemm::stepped() const {
   return all;
 }
 
+/// Puts tiles that hide a costly activation into the place of those that do not.
+void Gemm::hide_activation(std::vector<TileChoice>& all) const {
+  for (TileChoice& choice : all) {
+    if (is_stream_tile(choice.tile)) continue;
+    const char* other = wgmma_tiles(*mma())[static_cast<std::size_t>(choice.tile)].for_costly;
+    if (other != nullptr) choice.tile = tile_number(other);
+  }
+  const auto is_same = [](const TileChoice& x, const TileChoice& y) { return x.tile == y.tile; };
+  // Of equal neighbours the last has the least m.
+  const auto end = std::unique(all.rbegin(), all.rend(), is_same);
+  all.erase(all.begin(), end.base());
+}
+
 std::vector<TileChoice> Gemm::choices() const {
   if (!tile_size.is("auto")) return {{tile_number(tile_size.get())}};
-  if (!tile_steps.get().empty()) return stepped();
-  if (by_warpgroups()) return choose_wgmma_tiles(*mma(), dim_m, dim_n, dim_k);
-  return mma() ? choose_mma_tiles(*mma(), dim_m, dim_n, dim_k)
-               : choose_gemm_tiles(dim_m, dim_n, dim_k);
+  std::vector<TileChoice> all = !tile_steps.get().empty() ? stepped()
+                                : by_warpgroups() ? choose_wgmma_tiles(*mma(), dim_m, dim_n, dim_k)
+                                : mma()           ? choose_mma_tiles(*mma(), dim_m, dim_n, dim_k)
+                                                  : choose_gemm_tiles(dim_m, dim_n, dim_k);
+  if (by_warpgroups() && epilogue.is_costly()) hide_activation(all);
+  return all;
 }
 
 /// On the FMA units, with a dynamic n, the last tile has a form for multiples of 4 and one for the

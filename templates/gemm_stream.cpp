@@ -59,8 +59,8 @@ class Body {
 
   int features() const { return tile_.features / mma_rows; }  ///< of a thread
   int row_groups() const { return tile_.rows / mma_rows; }
-  /// Elements of k that a team's warps take in one round, in all CTAs that share it.
-  int apart() const { return of_quad * accesses * tile_.split * tile_.cluster; }
+  /// Elements of k that a team's warps take in one round.
+  int apart() const { return of_quad * accesses * tile_.split; }
   /// Whether the spec leaves k so short that there is no such round.
   bool is_known_beyond(int round) const {
     return whole_.is_static() && whole_.get() <= round * apart();
@@ -78,7 +78,6 @@ class Body {
   std::optional<U32> own_k_, first_row_, first_feature_;  ///< of the thread; CTA; team
   std::vector<ElementPtr> w_lines_, x_lines_;  ///< the thread's features and rows, at its own k
   std::optional<ThreadRing> ring_;
-  std::optional<ClusterRows> cluster_;
   /// Of some rounds: [round][8 rows][access][word].
   std::vector<std::vector<std::vector<std::vector<Var<ptx::b32>>>>> x_;
   StreamSums sums_;
@@ -123,9 +122,8 @@ void Body::locate_operand(const std::string& name, const ElementPtr& base, const
 void Body::locate() {
   const Extent down = k_.let("tiles_down", ceil_div(problem_.m, tile_.rows));
   const U32 warp = tid_ / 32 % tile_.split;
-  const U32 share = cluster_ ? cluster_->rank() * tile_.split + warp : warp;
-  own_k_ = k_.let("own_k", share * (of_quad * accesses) + tid_ % 4 * vector);
-  const U32 cta = k_.let("cta", cluster_ ? k_.clusterid_x() : k_.ctaid_x());
+  own_k_ = k_.let("own_k", warp * (of_quad * accesses) + tid_ % 4 * vector);
+  const U32 cta = k_.let("cta", k_.ctaid_x());
   // CTAs that follow each other share weights.
   Var<ptx::u32> row_tile = k_.var<ptx::u32>("row_tile", 0);
   Var<ptx::u32> feature_tile = k_.var<ptx::u32>("feature_tile", cta);
@@ -304,10 +302,6 @@ void Body::multiply_round(const U32& at, int round) {
 void Body::emit(const StreamStart& start) {
   if (start.overlaps) k_.griddepcontrol_launch_dependents();
   if (start.overlaps && !start.weights_are_resident) k_.griddepcontrol_wait();
-  if (tile_.cluster > 1) {
-    cluster_.emplace(k_, tile_.cluster, tile_.rows, tile_.features, tile_.sums_pitch());
-    cluster_->begin(tid_);
-  }
   locate();
   k_.phase("request the first weights", [&] {
     for (int round : unroll(tile_.rounds)) {
@@ -325,17 +319,15 @@ void Body::emit(const StreamStart& start) {
                {.tid = tid_,
                 .first_row = *first_row_,
                 .first_feature = *first_feature_,
-                .memory = ring_->memory().as<ptx::f32>()},
-               cluster_ ? &*cluster_ : nullptr);
+                .memory = ring_->memory().as<ptx::f32>()});
 }
 
 }  // namespace
 
 Launch stream_launch(const StreamTile& tile, const Dim& m, const Dim& n, const StreamStart& start) {
-  return {.grid = {ceil_div(m, tile.rows) * ceil_div(n, tile.cta_features()) * tile.cluster, 1, 1},
+  return {.grid = {ceil_div(m, tile.rows) * ceil_div(n, tile.cta_features()), 1, 1},
           .block = {tile.threads(), 1, 1},
           .min_ctas_per_sm = tile.ctas_per_sm,
-          .cluster = tile.cluster,
           .overlaps = start.overlaps};
 }
 

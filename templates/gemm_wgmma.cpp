@@ -64,6 +64,12 @@ class Body {
   void each_tile(const std::string& name, const std::optional<U32>& turn,
                  const std::function<void(const Tile&)>& body);
   void finish(Sums& sums, const U32& row, const U32& col, const U32& consumer);
+  /// Whether results wait in registers for the next tile's stages. Warpgroups that share a tile end
+  /// it together, and nobody would multiply while both store it.
+  bool keeps() const {
+    return store_ && !tile_.alternates && tile_.blocks == 1 && tile_.split == 1 &&
+           store_->can_keep();
+  }
   void begin_turns(const U32& consumer);
   void take_turn(const U32& consumer);
   void hand_over(const U32& consumer, const U32& next);
@@ -108,7 +114,7 @@ Body::Body(Emitter& k, const WgmmaTile& tile, const WgmmaProblem& problem)
             tile.cluster * (tile.alternates ? 1 : tile.consumers) * warpgroup / warp),
       walk_(k, k.dim(tile.swaps ? problem.n : problem.m), k.dim(tile.swaps ? problem.m : problem.n),
             tile.rows() * tile.cluster, tile.cols, group_rows / tile.cluster) {
-  if (!tile.swaps) store_.emplace(k, stored(), tile.consumers, tile.cols);
+  if (!tile.swaps) store_.emplace(k, stored(), tile.consumers, tile.cols, tile.blocks);
   if (tile.ctas_in_cluster() > 1) cluster_rank_ = k.let("cluster_rank", k.cluster_ctarank());
   if (tile.split > 1)
     shared_sum_.emplace(k, tile.split, tile.consumers, tile.cols / 2,
@@ -254,6 +260,7 @@ void Body::multiply(Sums& sums, const U32& first_row, const std::function<void()
   k_.for_range("k_tile", own.first, own.second, 1, [&](const U32& k_tile) {
     const Pred adds = k_.let("adds", k_tile > own.first.in());
     k_.phase("multiply a stage", [&] { multiply_stage(sums, a, w, adds); });
+    if (keeps()) store_->store_kept_beside(k_tile);
     k_.phase("release the stage before", [&] {
       k_.wgmma_wait_group(1);
       release(last, releases && adds);
@@ -266,6 +273,7 @@ void Body::multiply(Sums& sums, const U32& first_row, const std::function<void()
     k_.wgmma_wait_group(0);
     release(last, releases);
   });
+  if (keeps()) store_->store_kept_beyond(k_tiles());
 }
 
 // Warpgroups that alternate: a barrier for each says that its turn has come. It also keeps a
@@ -316,23 +324,16 @@ void Body::finish_swapped(std::vector<Var<ptx::f32>>& sums, const U32& row, cons
   }
 }
 
-/// Stores what the warpgroup has of a tile, from `row` on.
+/// Stores what the warpgroup has of a tile, from `row` on, or keeps it to store it later.
 void Body::finish(Sums& sums, const U32& row, const U32& col, const U32& consumer) {
   if (tile_.swaps) return finish_swapped(sums[0], row, col, consumer);
   const U32 first = k_.let("stored_row", row);
-  if (shared_sum_) shared_sum_->add(sums[0], *cluster_rank_, consumer);
-  const TileStore::Around around = [&](int panel, const std::function<void()>& body) {
-    if (shared_sum_)
-      shared_sum_->if_owner("stored_panel", *cluster_rank_, panel, body);
-    else
-      body();
-  };
-  for (int block : unroll(tile_.blocks)) {
-    const U32 at = block == 0
-                       ? first
-                       : k_.let("stored_row" + std::to_string(block), first + block * ptx::wgmma_m);
-    store_->store("block " + std::to_string(block), sums[block], at, col, around);
-  }
+  if (keeps()) return store_->keep(sums[0], first, col);
+  if (!shared_sum_) return store_->store(sums, first, col, {});
+  shared_sum_->add(sums[0], *cluster_rank_, consumer);
+  store_->store(sums, first, col, [&](int panel, const std::function<void()>& body) {
+    shared_sum_->if_owner("stored_panel", *cluster_rank_, panel, body);
+  });
 }
 
 void Body::compute_tiles() {
@@ -347,14 +348,17 @@ void Body::compute_tiles() {
     const auto turn = tile_.alternates ? std::optional(consumer) : std::nullopt;
     if (turn) begin_turns(consumer);
     if (store_) store_->begin(consumer);
+    if (keeps()) store_->begin_keeping();
     k_.griddepcontrol_wait();
     each_tile("tile", turn, [&](const Tile& tile) {
       if (turn) take_turn(consumer);
       multiply(sums, first_row, [&] {
         if (turn) hand_over(consumer, tile.next);
+        if (store_) store_->fetch_bias(tile.col);
       });
       finish(sums, tile.row + first_row, tile.col, consumer);
     });
+    if (keeps()) store_->store_kept();
     if (store_) store_->drain();
     cursor_.reset();
   });

@@ -320,12 +320,10 @@ void Body::multiply() {
 void Body::store(const Tile& tile, const U32& first_row, const U32& first_col) {
   const U32 row = k_.let("stored_row", tile.row + first_row);
   const U32 col = k_.let("stored_col", tile.col + first_col);
-  if (shared_sum_) shared_sum_->add(sums_, *cluster_rank_, *consumer_);
-  store_.store("tile", sums_, row, col, [&](int panel, const std::function<void()>& body) {
-    if (shared_sum_)
-      shared_sum_->if_owner("stored_panel", *cluster_rank_, panel, body);
-    else
-      body();
+  if (!shared_sum_) return store_.store({&sums_, 1}, row, col, {});
+  shared_sum_->add(sums_, *cluster_rank_, *consumer_);
+  store_.store({&sums_, 1}, row, col, [&](int panel, const std::function<void()>& body) {
+    shared_sum_->if_owner("stored_panel", *cluster_rank_, panel, body);
   });
 }
 

@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "templates/lib/cluster_rows.hpp"
 #include "templates/lib/gemm_problem.hpp"
 #include "templates/lib/stream_tile.hpp"
 
@@ -21,8 +20,8 @@ struct StreamPlace {
   SharedPtr<ptx::f32> memory;
 };
 
-/// By every thread of the CTA; `cluster` where CTAs share k.
+/// By every thread of the CTA.
 void store_stream(Emitter& k, const GemmProblem& problem, const StreamTile& tile,
-                  const StreamSums& sums, const StreamPlace& at, ClusterRows* cluster);
+                  const StreamSums& sums, const StreamPlace& at);
 
 }  // namespace ptxmill::kernels

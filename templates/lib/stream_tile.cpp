@@ -8,14 +8,10 @@ namespace {
 // In flight are 2 KB for each warp, 16 features and round: 96 to 192 KB in the CTAs that fit an SM.
 // No ring takes more than the 99 KiB that the smallest of these GPUs have.
 const std::vector<StreamTile> tiles_that_stream{
-    {"s64x8", 16, 8, 1, 4, 4, 4, 6},          {"s16x8k2", 16, 8, 2, 1, 6, 4, 8},
-    {"s16x8k4", 16, 8, 4, 1, 4, 4, 6},        {"s16x8k8", 16, 8, 8, 1, 4, 4, 3},
-    {"s32x8k4", 32, 8, 4, 1, 3, 4, 4},        {"s32x8k8", 32, 8, 8, 1, 2, 4, 2},
-    {"s16x16k4", 16, 16, 4, 1, 4, 2, 5},      {"s16x16k8", 16, 16, 8, 1, 4, 2, 2},
-    {"s32x16k2", 32, 16, 2, 1, 4, 2, 6},      {"s32x16k4", 32, 16, 4, 1, 4, 2, 3},
-    {"s32x16k8", 32, 16, 8, 1, 2, 1, 2},      {"s64x16k4", 64, 16, 4, 1, 3, 2, 2},
-    {"s32x8k4c2", 32, 8, 4, 1, 4, 4, 3, 2},   {"s32x16k4c2", 32, 16, 4, 1, 4, 2, 3, 2},
-    {"s64x16k4c4", 64, 16, 4, 1, 3, 2, 2, 4},
+    {"s16x8k4", 16, 8, 4, 1, 4, 4, 6},   {"s16x8k8", 16, 8, 8, 1, 4, 4, 3},
+    {"s16x8k16", 16, 8, 16, 1, 3, 2, 2}, {"s32x8k8", 32, 8, 8, 1, 2, 4, 2},
+    {"s16x16k4", 16, 16, 4, 1, 4, 2, 5}, {"s16x16k8", 16, 16, 8, 1, 4, 2, 2},
+    {"s32x16k4", 32, 16, 4, 1, 4, 2, 3}, {"s32x16k8", 32, 16, 8, 1, 2, 1, 2},
 };
 /// The number of the first of them.
 constexpr int first_number = 100;
@@ -23,11 +19,9 @@ constexpr int first_number = 100;
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> StreamTile::division() const {
-  return {
-      {"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
-      {"k shared by", std::to_string(split) + " warps" +
-                          (cluster == 1 ? "" : " in each of " + std::to_string(cluster) + " CTAs")},
-      {"in flight", std::to_string(features / 8 * 2 * rounds) + " copies a thread"}};
+  return {{"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
+          {"k shared by", std::to_string(split) + " warps"},
+          {"in flight", std::to_string(features / 8 * 2 * rounds) + " copies a thread"}};
 }
 
 const std::vector<StreamTile>& stream_tiles() { return tiles_that_stream; }

@@ -10,17 +10,14 @@ namespace ptxmill::kernels {
 /// How a CTA divides its part of the weights. A team of warps has 16 features or more, and its
 /// warps share k.
 struct StreamTile {
-  /// In specs: "s16x8k4", features by rows of a CTA, and warps that share k; with "c2", the CTAs of
-  /// a cluster that share it.
-  const char* name;
-  int features;     ///< of a team; a multiple of 16
-  int rows;         ///< of a; a multiple of 8
-  int split;        ///< warps of a team
-  int teams;        ///< of a CTA
-  int rounds;       ///< that a thread has in flight, each of two copies of each of its features
-  int loaded;       ///< rounds for which it has loaded its rows of a
-  int ctas_per_sm;  ///< which shared memory and the registers must allow
-  int cluster = 1;  ///< CTAs that share k, each with the same team; of targets that have clusters
+  const char* name;  ///< in specs: "s16x8k4", features by rows of a CTA, and warps that share k
+  int features;      ///< of a team; a multiple of 16
+  int rows;          ///< of a; a multiple of 8
+  int split;         ///< warps of a team
+  int teams;         ///< of a CTA
+  int rounds;        ///< that a thread has in flight, each of two copies of each of its features
+  int loaded;        ///< rounds for which it has loaded its rows of a
+  int ctas_per_sm;   ///< which shared memory and the registers must allow
 
   constexpr int team_threads() const { return 32 * split; }
   constexpr int threads() const { return team_threads() * teams; }

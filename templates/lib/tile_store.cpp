@@ -15,16 +15,25 @@ constexpr int first_barrier = 1;
 
 }  // namespace
 
-TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols)
+TileStore::TileStore(Emitter& k, const StoredTensors& tensors, int warpgroups, int cols, int blocks)
     : k_(k),
       tensors_(tensors),
       cols_(cols),
+      has_registers_(cols * blocks <= 256),
       staged_(k, "staged", warpgroup_rows, panel_cols() * spec::size_bytes(tensors.out.dtype()) / 4,
               warpgroups * places) {}
 
 void TileStore::begin(const U32& warpgroup) {
   barrier_ = k_.let("store_barrier", warpgroup + first_barrier);
   place_.emplace(k_.var<ptx::u32>("store_place", warpgroup * places, Level::warpgroup));
+  bias_ = k_.array<ptx::b32>("bias", asks_ahead() ? groups() * bias_words() : 0);
+}
+
+void TileStore::begin_keeping() {
+  kept_ = k_.array<ptx::b32>("kept", static_cast<std::size_t>(panels() * groups() * 2));
+  // No row of the result: nothing is kept yet.
+  kept_row_.emplace(k_.var<ptx::u32>("kept_row", ~0u, Level::warpgroup));
+  kept_col_.emplace(k_.var<ptx::u32>("kept_col", 0, Level::warpgroup));
 }
 
 void TileStore::meet() { k_.bar_sync_at(*barrier_, warpgroup_threads); }
@@ -49,62 +58,121 @@ std::vector<F32> TileStore::residual_of(const Part& part, const U32& row, const 
 
 U32 TileStore::first_col(const Part& part) const { return part.col + part.panel * panel_cols(); }
 
-void TileStore::write_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
+/// The column of the result that the sum `col` of a row goes to.
+U32 TileStore::out_col_of(const U32& col) {
+  return tensors_.epilogue.is_gated() ? k_.let("stored_col", tensors_.epilogue.out_cols(col)) : col;
+}
+
+/// The place of the present thread in the panel's copy in shared memory: its row, and its part of a
+/// group of columns.
+ptx::TilePlace<ptx::b32> TileStore::own_place() {
   const bool wide = tensors_.out.dtype() == Dtype::f32;
   const U32 lane = k_.laneid();
   const U32 quarter = lane % 4;
-  const U32 in_warpgroup = k_.tid_x() % warpgroup_threads;
-  const U32 row = in_warpgroup / 32 * 16 + lane / 4;
-  const int chunks = wide ? 2 : 1;  ///< of 16 bytes that a group of columns takes
+  const U32 row = k_.tid_x() % warpgroup_threads / 32 * 16 + lane / 4;
   const U32 within = wide ? quarter % 2 * 2 : quarter;  ///< a chunk
   const auto start = (wide ? staged_.at(row, quarter / 2) : staged_.at(row, 0)) + within;
   const U32 at = k_.mad_lo(*place_, staged_.shape().bytes(), U32(k_.recorder, start.base()));
-  const ptx::TilePlace<ptx::b32> here(
-      SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
-      staged_.shape(), chunks);
+  return {SharedPtr<ptx::b32>(k_.recorder, start.array(), at.id(), start.offset(), true),
+          staged_.shape(), wide ? 2 : 1};
+}
+
+/// Words of bias that a thread needs for its part of a group of columns.
+int TileStore::bias_words() const {
+  const int pair = tensors_.bias.dtype() == Dtype::f32 ? 2 : 1;
+  return tensors_.epilogue.bias ? tensors_.epilogue.sums() * pair : 0;
+}
+
+/// Of a group, where the present thread's part of a panel begins with the sum `own` of a row.
+std::vector<ptx::B32> TileStore::load_bias(const U32& own, int group) {
+  const int sum_groups = tensors_.epilogue.sums();
+  const U32 wanted = own + group * sum_groups * group_cols;
+  // Columns beyond the last are not stored, and take the last ones' bias.
+  const U32 at = k_.min(wanted, k_.dim(tensors_.n) - (2 + (sum_groups - 1) * gate_group));
+  std::vector<ptx::B32> words;
+  for (int s = 0; s < sum_groups; ++s) {
+    const ElementPtr from = k_.ptr(tensors_.bias) + at + s * gate_group;
+    if (from.dtype() == Dtype::f32)
+      for (ptx::B32& word : k_.load<2>(from.as<ptx::b32>())) words.push_back(std::move(word));
+    else
+      words.push_back(k_.load(from.as<ptx::b32>()));
+  }
+  return words;
+}
+
+void TileStore::request_bias(const U32& first) {
+  const U32 own = first + k_.laneid() % 4 * 2;
+  for (int g : unroll(groups())) request_bias(own, g);
+}
+
+void TileStore::request_bias(const U32& own, int group) {
+  auto to = bias_.begin() + group * bias_words();
+  for (ptx::B32& word : load_bias(own, group)) *to++ = std::move(word);
+}
+
+void TileStore::fetch_bias(const U32& col) {
+  if (!asks_ahead()) return;
+  k_.phase("ask for the bias", [&] { request_bias(col); });
+  has_bias_ = true;
+}
+
+/// A group's bias. That of the same group of the panel that follows takes its place.
+std::vector<F32> TileStore::take_bias(const Part& part, int group) {
+  std::vector<F32> own;
+  if (!tensors_.epilogue.bias) return own;
+  const U32 first = part.sum + part.panel * sum_cols() + k_.laneid() % 4 * 2;
+  std::vector<ptx::B32> words;
+  for (int i = 0; has_registers_ && i < bias_words(); ++i)
+    words.push_back(k_.present(bias_[static_cast<std::size_t>(bias_words() * group + i)]));
+  if (!has_registers_) words = load_bias(first, group);
+  k_.each_element(tensors_.bias.dtype(), words, [&](F32&& b) { own.push_back(b); });
+  if (part.is_followed && has_registers_) request_bias(first + sum_cols(), group);
+  return own;
+}
+
+void TileStore::finish_panel(const Sums& sums, const Part& part, const Take& take) {
   const EpilogueFields& epilogue = tensors_.epilogue;
-  const int groups = panel_cols() / group_cols;
   const int sum_groups = epilogue.sums();  ///< that make a group of columns
   const Precision precision = precision_for(tensors_.out.dtype());
-  for (int g : unroll(groups)) {
-    const U32 wanted =
-        part.sum + part.panel * sum_cols() + g * sum_groups * group_cols + quarter * 2;
-    // Columns beyond the last are not stored, and take the last ones' bias.
-    const U32 sum = k_.min(wanted, k_.dim(tensors_.n) - (2 + (sum_groups - 1) * gate_group));
-    std::vector<F32> bias;
-    for (int s = 0; epilogue.bias && s < sum_groups; ++s)
-      for (const F32& b : k_.load_vector(k_.ptr(tensors_.bias) + sum + s * gate_group, 2))
-        bias.push_back(b);
+  const U32 lane = k_.laneid();
+  const U32 col = lane % 4 * 2;
+  const U32 row = part.row + k_.tid_x() % warpgroup_threads / 32 * 16 + lane / 4;
+  for (int g : unroll(groups())) {
+    const std::vector<F32> added = take_bias(part, g);
     for (int half : {0, 1}) {
       std::vector<F32> own;
       for (int s = 0; s < sum_groups; ++s) {
-        const int group = (part.panel * groups + g) * sum_groups + s;
+        const int group = (part.panel * groups() + g) * sum_groups + s;
         const auto i = static_cast<std::size_t>(4 * group + 2 * half);
         own.push_back(k_.present(sums[i]));
         own.push_back(k_.present(sums[i + 1]));
       }
-      const U32 result_row = part.row + row + 8 * half;
       std::vector<F32> residual;
       if (epilogue.residual) {
-        const U32 col =
-            epilogue.is_gated() ? first_col(part) + g * group_cols + quarter * 2 : wanted;
-        residual = residual_of(part, result_row, col);
+        const U32 result_col = first_col(part) + g * group_cols + col;
+        residual = residual_of(part, row + 8 * half, result_col);
       }
-      const auto v = apply(k_, epilogue, own, bias, residual, precision);
-      const auto to = here.down(8 * half).across(g * chunks).ptr();
-      if (wide)
-        k_.store(to.as<ptx::f32>(), std::array<F32, 2>{v[0], v[1]});
-      else if (tensors_.out.dtype() == Dtype::f16)
-        k_.store(to, k_.as<ptx::b32>(k_.cvt_rn_x2<ptx::f16x2>(v[1], v[0])));
-      else
-        k_.store(to, k_.as<ptx::b32>(k_.cvt_rn_x2<ptx::bf16x2>(v[1], v[0])));
+      take(g, half, apply(k_, epilogue, own, added, residual, precision));
     }
   }
 }
 
-void TileStore::store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& part) {
+/// Two results of 16 bits in one word.
+ptx::B32 TileStore::packed(const std::vector<F32>& values) {
+  if (tensors_.out.dtype() == Dtype::f16)
+    return k_.as<ptx::b32>(k_.cvt_rn_x2<ptx::f16x2>(values[1], values[0]));
+  return k_.as<ptx::b32>(k_.cvt_rn_x2<ptx::bf16x2>(values[1], values[0]));
+}
+
+Pred TileStore::is_inside(const Part& part) const {
+  const Extent width = tensors_.epilogue.out_cols(k_.dim(tensors_.n));
+  return part.row < k_.dim(tensors_.m).in() && first_col(part) < width.in();
+}
+
+/// `write` writes the panel into its place in shared memory.
+void TileStore::store_panel(const Part& part, const std::function<void()>& write) {
   wait_for_place();
-  write_panel(sums, part);
+  write();
   k_.fence_proxy_async();
   meet();
   const auto from = staged_.tile(*place_).as<ptx::b8>();
@@ -117,22 +185,103 @@ void TileStore::store_panel(const std::vector<Var<ptx::f32>>& sums, const Part& 
   *place_ = k_.xor_(*place_, 1u);
 }
 
-void TileStore::store(const std::string& name, const std::vector<Var<ptx::f32>>& sums,
-                      const U32& row, const U32& col, const Around& around) {
-  std::string label = name + "_panel";
-  std::replace(label.begin(), label.end(), ' ', '_');
-  const bool gated = tensors_.epilogue.is_gated();
-  const U32 out_col = gated ? k_.let(label + "_col", col / 2) : col;
-  for (int panel : unroll(cols_ / sum_cols()))
-    around(panel, [&] {
-      const Part part{panel, row, out_col, col};
-      const Extent width = tensors_.epilogue.out_cols(k_.dim(tensors_.n));
-      const Pred inside = row < k_.dim(tensors_.m).in() && first_col(part) < width.in();
-      k_.if_(label + std::to_string(panel), inside, [&] {
-        k_.phase("finish and store " + name + ", panel " + std::to_string(panel),
-                 [&] { store_panel(sums, part); });
+void TileStore::store(std::span<const Sums> blocks, const U32& row, const U32& col,
+                      const Around& around) {
+  const U32 out_col = out_col_of(col);
+  for (std::size_t block = 0; block < blocks.size(); ++block) {
+    const std::string number = std::to_string(block);
+    const U32 first =
+        block == 0 ? row
+                   : k_.let("stored_row" + number, row + static_cast<int>(block) * warpgroup_rows);
+    for (int panel : unroll(panels())) {
+      const Part part{panel, !around && panel + 1 < panels(), first, out_col, col};
+      if (asks_ahead() && !has_bias_) request_bias(col + panel * sum_cols());
+      has_bias_ = part.is_followed;
+      const auto store = [&] {
+        k_.if_("block_" + number + "_panel" + std::to_string(panel), is_inside(part), [&] {
+          k_.phase("finish and store block " + number + ", panel " + std::to_string(panel),
+                   [&] { store_panel(part, [&] { write_panel(blocks[block], part); }); });
+        });
+      };
+      if (around)
+        around(panel, store);
+      else
+        store();
+    }
+  }
+}
+
+void TileStore::write_panel(const Sums& sums, const Part& part) {
+  const ptx::TilePlace<ptx::b32> place = own_place();
+  const bool wide = tensors_.out.dtype() == Dtype::f32;
+  finish_panel(sums, part, [&](int group, int half, const std::vector<F32>& values) {
+    const auto to = place.down(8 * half).across(group * (wide ? 2 : 1)).ptr();
+    if (wide)
+      k_.store(to.as<ptx::f32>(), std::array<F32, 2>{values[0], values[1]});
+    else
+      k_.store(to, packed(values));
+  });
+}
+
+bool TileStore::can_keep() const {
+  // A residual is read where the result lies, which no register remembers. Few panels: each is code
+  // in the loop over k.
+  return tensors_.out.dtype() != Dtype::f32 && !tensors_.epilogue.residual && panels() <= 4;
+}
+
+void TileStore::keep(const Sums& sums, const U32& row, const U32& col) {
+  const U32 out_col = out_col_of(col);
+  *kept_row_ = row;
+  *kept_col_ = out_col;
+  if (asks_ahead() && !has_bias_) request_bias(col);
+  has_bias_ = false;
+  for (int panel : unroll(panels())) {
+    const Part part{panel, panel + 1 < panels(), row, out_col, col};
+    k_.phase("finish panel " + std::to_string(panel), [&] {
+      finish_panel(sums, part, [&](int group, int half, const std::vector<F32>& values) {
+        kept_[static_cast<std::size_t>(2 * (panel * groups() + group) + half)] = packed(values);
       });
     });
+  }
+}
+
+void TileStore::store_kept_panel(const std::string& when, int panel) {
+  const Part part{panel, false, k_.present(*kept_row_), k_.present(*kept_col_),
+                  k_.present(*kept_col_)};
+  const std::size_t words = static_cast<std::size_t>(2 * groups());
+  k_.if_("panel" + std::to_string(panel) + "_" + when, is_inside(part), [&] {
+    k_.phase("store panel " + std::to_string(panel), [&] {
+      store_panel(part, [&] {
+        const ptx::TilePlace<ptx::b32> place = own_place();
+        for (std::size_t i = 0; i < words; ++i) {
+          const auto to = place.down(i % 2 == 0 ? 0 : 8).across(static_cast<int>(i / 2)).ptr();
+          k_.store(to, k_.present(kept_[words * static_cast<std::size_t>(panel) + i]));
+        }
+      });
+    });
+  });
+}
+
+void TileStore::store_kept_beside(const U32& k_tile) {
+  k_.if_("stores_kept", k_tile < static_cast<std::uint32_t>(panels()), [&] {
+    for (int panel : unroll(panels()))
+      k_.if_("beside_stage" + std::to_string(panel), k_tile == static_cast<std::uint32_t>(panel),
+             [&] { store_kept_panel("beside", panel); });
+  });
+}
+
+void TileStore::store_kept_beyond(const Extent& stages) {
+  for (int panel : unroll(panels())) {
+    const auto store = [&] { store_kept_panel("beyond", panel); };
+    if (!stages.is_static())
+      k_.if_("no_stage" + std::to_string(panel), stages <= panel, store);
+    else if (stages.get() <= panel)
+      store();
+  }
+}
+
+void TileStore::store_kept() {
+  for (int panel : unroll(panels())) store_kept_panel("last", panel);
 }
 
 void TileStore::drain() {
@@ -140,6 +289,10 @@ void TileStore::drain() {
   k_.guard(stores, [&] { k_.cp_async_bulk_wait_group(0); });
   barrier_.reset();
   place_.reset();
+  bias_.clear();
+  kept_.clear();
+  kept_row_.reset();
+  kept_col_.reset();
 }
 
 }  // namespace ptxmill::kernels

@@ -30,6 +30,9 @@ struct WgmmaTile {
   /// Whether the rows are of w and the columns of a: for few rows of a, of which no block of 64
   /// would be full.
   bool swaps = false;
+  /// The tile that takes its place where an activation costs tens of instructions, which
+  /// warpgroups that share a tile cannot hide.
+  const char* for_costly = nullptr;
   /// For the choice among tiles: per cent of the tensor cores' rate that the loop reaches, cycles
   /// that each tile takes outside it, and cycles that the last one takes to be stored. Measured.
   int efficiency = 90;

@@ -107,6 +107,18 @@ struct Product {
     if (options.residual) residual = of_type(options.out_element(), count(m, out_cols()));
   }
 
+  /// The product with some of its rows alone.
+  Product with_rows(std::int64_t first, std::int64_t count) const {
+    const auto part = [&](const std::vector<float>& of, std::int64_t width) {
+      return std::vector<float>(of.begin() + first * width, of.begin() + (first + count) * width);
+    };
+    Product p = *this;
+    p.m = count;
+    p.a = part(a, k);
+    if (options.residual) p.residual = part(residual, out_cols());
+    return p;
+  }
+
   std::int64_t out_cols() const { return options.is_gated() ? n / 2 : n; }
 
   std::string name(const std::string& family) const {
