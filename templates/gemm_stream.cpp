@@ -59,10 +59,14 @@ class Body {
 
   int features() const { return tile_.features / mma_rows; }  ///< of a thread
   int row_groups() const { return tile_.rows / mma_rows; }
-  /// Elements of k that a team's warps take in one round, in all CTAs that share it.
+  /// Elements of k that a team's warps take in one round.
   int apart() const { return of_quad * accesses * tile_.split; }
+  /// Whether the spec leaves k so short that there is no such round.
+  bool is_known_beyond(int round) const {
+    return whole_.is_static() && whole_.get() <= round * apart();
+  }
   /// Whether the ring holds whole rows of w.
-  bool fits() const { return whole_.is_static() && whole_.get() <= apart() * tile_.rounds; }
+  bool fits() const { return is_known_beyond(tile_.rounds); }
 
   Emitter& k_;
   const GemmProblem& problem_;
@@ -123,11 +127,15 @@ void Body::locate() {
   // CTAs that follow each other share weights.
   Var<ptx::u32> row_tile = k_.var<ptx::u32>("row_tile", 0);
   Var<ptx::u32> feature_tile = k_.var<ptx::u32>("feature_tile", cta);
-  // Divisions would keep the first requests waiting.
-  k_.if_("several_rows", down > 1, [&] {
+  const auto divide = [&] {
     row_tile = cta % down;
     feature_tile = cta / down;
-  });
+  };
+  // Divisions would keep the first requests waiting.
+  if (!down.is_static())
+    k_.if_("several_rows", down > 1, divide);
+  else if (down.get() > 1)
+    divide();
   first_row_ = k_.let("first_row", row_tile * tile_.rows);
   const U32 team = tid_ / tile_.team_threads();
   first_feature_ =
@@ -182,7 +190,7 @@ void Body::request_early(int round) {
   };
   if (!whole_.is_static())
     k_.if_(numbered("has_round", round), whole_ > ahead, fetch);
-  else if (whole_.get() > ahead)
+  else if (!is_known_beyond(round))
     fetch();
 }
 
@@ -197,7 +205,7 @@ void Body::load_x(const std::vector<ElementPtr>& x, int ahead, int round, int ac
 void Body::load_first_x() {
   for (int round : unroll(tile_.loaded)) {
     const int ahead = round * apart();
-    if (whole_.is_static() && whole_.get() <= ahead) return;
+    if (is_known_beyond(round)) return;
     for (int access : unroll(accesses)) {
       const auto load = [&] { load_x(x_lines_, ahead, round, access); };
       if (round == 0)
@@ -253,7 +261,7 @@ void Body::multiply_rounds() {
     const std::function<void(int)> from = [&](int round) {
       multiply_round(at, round);
       const int next = round + 1;
-      if (next == rounds) return;
+      if (next == rounds || is_known_beyond(next)) return;
       // A branch even where the round is sure to follow: across it, ptxas does not move the loads.
       k_.if_(numbered("round", next), at + next * apart() < whole_, [&] { from(next); });
     };

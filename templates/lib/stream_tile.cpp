@@ -20,8 +20,8 @@ constexpr int first_number = 100;
 
 std::vector<std::pair<std::string, std::string>> StreamTile::division() const {
   return {{"CTA's tile", std::to_string(rows) + " x " + std::to_string(cta_features())},
-          {"warps that share k", std::to_string(split)},
-          {"copies in flight", std::to_string(features / 8 * 2 * rounds) + " a thread"}};
+          {"k shared by", std::to_string(split) + " warps"},
+          {"in flight", std::to_string(features / 8 * 2 * rounds) + " copies a thread"}};
 }
 
 const std::vector<StreamTile>& stream_tiles() { return tiles_that_stream; }

@@ -85,8 +85,7 @@ class EpilogueFixture : public ProductFixture {
     }
     for (Engine& engine : all)
       if (engine.element != Element::f32)
-        for (const StreamTile& t : stream_tiles)
-          engine.tiles.push_back({t.name, t.rows, t.cols});
+        for (const StreamTile& t : stream_tiles) engine.tiles.push_back({t.name, t.rows, t.cols});
     return all;
   }
   /// Each tile of each engine, with a number.

@@ -60,8 +60,7 @@ struct Engine {
   std::vector<Tile> tiles_of(const Kind& kind) const {
     std::vector<Tile> all = kind.is_split() ? tiles_of_three : tiles;
     if (!kind.is_half()) return all;
-    for (const StreamTile& t : stream_tiles)
-      all.push_back({t.name, t.rows, t.cols, 8 * t.split});
+    for (const StreamTile& t : stream_tiles) all.push_back({t.name, t.rows, t.cols, 8 * t.split});
     return all;
   }
   Tile smallest(const Kind& kind) const { return tiles_of(kind)[0]; }
