@@ -164,7 +164,8 @@ void Body::copy_columns(const U32& stage, const U32& at, const U32& col,
   if (tile_.cluster == 1) return k_.tma_load(cols_.tile(stage), k_.map(cols_of()), {at, col}, full);
   const int share = tile_.cols / tile_.cluster;
   const U32 first = *cluster_rank_ * share;
-  const auto to = cols_.tile(stage) + first * wgmma_stage_bytes;
+  const U32 bytes = first * wgmma_stage_bytes;
+  const auto to = cols_.tile(stage) + bytes;
   k_.tma_multicast(to, k_.map(cols_of()), {at, col + first}, full, (1 << tile_.cluster) - 1);
 }
 

@@ -265,14 +265,6 @@ const std::vector<WgmmaTile> tiles_of_warpgroups_of_three{
      .tail = 1000},
 };
 
-/// Multiply-adds that a multiprocessor does in a cycle, and a tile's cycles outside its loop.
-constexpr int fma_rate = 128;
-constexpr std::int64_t simt_overhead = 8000, mma_overhead = 3000;
-
-int mma_rate(MmaMath math) {
-  return math == MmaMath::half ? 2048 : math == MmaMath::tf32 ? 1024 : 1024 / 3;
-}
-
 template <class Tiles>
 int number_of(const Tiles& tiles, const std::string& name) {
   const auto found =
@@ -300,87 +292,6 @@ int mma_tile_number(MmaMath math, const std::string& name) {
 
 int wgmma_tile_number(MmaMath math, const std::string& name) {
   return number_of(wgmma_tiles(math), name);
-}
-
-std::vector<TileChoice> choose_gemm_tiles(const Dim& m, const Dim& n, const Dim& k) {
-  if (!n.is_static() || !k.is_static()) {
-    // Large tiles where a square of them fills the multiprocessors. 48 x 96 would gain a few per
-    // cent between the two, and be the largest part of what is generated for any shape.
-    return {{gemm_tile_number("128x128"), 10 * 128 + 1, 10 * 128 + 1}, {gemm_tile_number("32x64")}};
-  }
-  std::vector<TileCost> costs;
-  for (const GemmTile& t : simt_tiles)
-    costs.push_back({t.tile.rows, t.tile.cols, fma_rate, t.efficiency, simt_overhead});
-  return choose_tiles(costs, m, n.get(), k.get());
-}
-
-/// Replaces the choices for m up to `few`.
-void leave_few(std::vector<TileChoice>& all, std::int64_t few,
-               const std::vector<TileChoice>& choices) {
-  // The choice that covers the least m that is not few ends the list.
-  const auto last = std::find_if(all.begin(), all.end(),
-                                 [&](const TileChoice& c) { return c.least_m <= few + 1; });
-  last->least_m = few + 1;
-  all.erase(last + 1, all.end());
-  all.insert(all.end(), choices.begin(), choices.end());
-}
-
-/// The tile for up to 16 rows: more warps share k where there are few teams.
-int stream_for(const Dim& n) {
-  return stream_tile_number(n.get() <= 4096 ? "s16x16k8" : "s16x16k4");
-}
-
-std::vector<TileChoice> choose_mma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
-  if (!n.is_static() || !k.is_static())
-    return {{mma_tile_number(math, "128x128"), 10 * 128 + 1, 10 * 64 + 1},
-            {mma_tile_number(math, "64x64")}};
-  std::vector<TileCost> costs;
-  for (const MmaTile& t : mma_tiles(math))
-    costs.push_back({t.rows, t.cols, mma_rate(math), t.efficiency, mma_overhead});
-  std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
-  if (math == MmaMath::half) leave_few(all, 16, {{stream_for(n)}});
-  return all;
-}
-
-/// The tiles for few rows, to which the others leave m up to 64. To split k pays where tiles of 64
-/// features leave most multiprocessors without one and k is long (specs/tuning has the figures).
-std::vector<TileChoice> few_rows(const Dim& n, const Dim& k) {
-  const int split = n.get() <= 2048 && k.get() >= 1024   ? 4
-                    : n.get() <= 8192 && k.get() >= 2048 ? 2
-                                                         : 1;
-  const auto number = [](const std::string& name) {
-    return wgmma_tile_number(MmaMath::half, name);
-  };
-  if (split == 1) return {{number("w128x64"), 17}, {number("w64x16")}};
-  const std::string parts = "k" + std::to_string(split);
-  return {{number("w64x64" + parts), 17}, {number("w64x16" + parts)}};
-}
-
-/// The same in three products of tf32: tiles of 64 rows, of which two CTAs share one where that
-/// leaves no multiprocessor with two.
-std::vector<TileChoice> few_rows_of_three(const Dim& n) {
-  constexpr std::int64_t shared = 66;
-  const bool split = n.get() <= shared * 128;
-  return {{wgmma_tile_number(MmaMath::tf32_x3, split ? "64x128k2" : "64x128")}};
-}
-
-std::vector<TileChoice> choose_wgmma_tiles(MmaMath math, const Dim& m, const Dim& n, const Dim& k) {
-  constexpr std::int64_t few = 64;
-  const bool of_three = math == MmaMath::tf32_x3;
-  const auto number = [&](const char* name) { return wgmma_tile_number(math, name); };
-  if (!n.is_static() || !k.is_static()) {
-    const TileChoice large{number("128x128"), 10 * 128 + 1, 10 * 64 + 1};
-    if (of_three) return {large, {number("128x64"), few + 1}, {number("64x128k2")}};
-    return {large, {number("64x128"), 17}, {number("w64x16k4")}};
-  }
-  std::vector<TileCost> costs;
-  for (const WgmmaTile& t : wgmma_tiles(math))
-    if (!t.swaps)
-      costs.push_back(
-          {t.rows(), t.cols, mma_rate(math), t.efficiency, t.overhead, t.tail, t.split});
-  std::vector<TileChoice> all = choose_tiles(costs, m, n.get(), k.get());
-  leave_few(all, few, of_three ? few_rows_of_three(n) : few_rows(n, k));
-  return all;
 }
 
 }  // namespace ptxmill::kernels

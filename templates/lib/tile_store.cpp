@@ -60,7 +60,7 @@ U32 TileStore::first_col(const Part& part) const { return part.col + part.panel 
 
 /// The column of the result that the sum `col` of a row goes to.
 U32 TileStore::out_col_of(const U32& col) {
-  return tensors_.epilogue.is_gated() ? k_.let("stored_col", tensors_.epilogue.out_cols(col)) : col;
+  return tensors_.epilogue.is_gated() ? k_.let("result_col", tensors_.epilogue.out_cols(col)) : col;
 }
 
 /// The place of the present thread in the panel's copy in shared memory: its row, and its part of a
