@@ -121,6 +121,31 @@ TEST_CASE("tiles of a product go by m, where the spec names none") {
   CHECK(forms(R"(, "tiles": ["64x128"])") == "64 128 ");
 }
 
+TEST_CASE("a costly activation goes to tiles that hide it, where the spec names none") {
+  // Of each form, the CTAs of a cluster, of which 128 x 256 has two, and the least m.
+  const auto forms = [](const std::string& more) {
+    const std::string spec = spec_text(
+        R"({ "name": "p", "template": "gemm", "dtype": "bf16", "n": 512, "k": 512)" + more + " }",
+        R"("sm_90a")");
+    const std::string chosen = tuning(
+        R"({ "template": "gemm",
+             "set": { "tiles": ["128x256 from 2049", "128x128 from 257", "64x96"] } })");
+    const auto manifest = nlohmann::json::parse(generated(spec, chosen).at("test/manifest.json"));
+    std::string all;
+    for (const auto& form : manifest["kernels"][0]["targets"]["sm_90a"]["forms"])
+      all += form["launch"]["cluster"][0].dump() + " when " + form["when"].dump() + " ";
+    return all;
+  };
+  const std::string two = R"(1 when {"m":{"min":257}} 1 when {} )";
+  const std::string three = R"(2 when {"m":{"min":2049}} )" + two;
+  CHECK(forms("") == three);
+  CHECK(forms(R"(, "activation": "relu")") == three);
+  CHECK(forms(R"(, "activation": "gelu")") == two);
+  CHECK(forms(R"(, "activation": "silu_multiply")") == two);
+  CHECK(forms(R"(, "activation": "gelu", "m": 4096)") == "1 when {} ");
+  CHECK(forms(R"(, "activation": "gelu", "tile": "128x256")") == "2 when {} ");
+}
+
 TEST_CASE("a block's kernels are tuned as others are") {
   const std::string spec =
       R"({ "schema_version": 1, "library": "test", "targets": ["sm_80", "sm_90a"], "blocks": [ { "name": "layer",
