@@ -158,6 +158,13 @@ void Emitter::each_element(Dtype dtype, const std::vector<ptx::B32>& words, cons
   }
 }
 
+void Emitter::guard_if(const std::optional<Pred>& condition, const std::function<void()>& body) {
+  if (condition)
+    guard(*condition, body);
+  else
+    body();
+}
+
 void Emitter::store(const ElementPtr& p, const In<ptx::f32>& value) {
   store(ElementPtr(p.dtype(), p.base().bound(), p.offset()), value);
 }

@@ -29,6 +29,9 @@ using ptx::Val;
 using ptx::Var;
 using ptx::Where;
 
+/// The name of the `i`-th of several values.
+inline std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
+
 class Extent;
 /// Two operands of which one is an extent, and the other an extent or a whole number.
 template <class A, class B>
@@ -182,6 +185,8 @@ class Emitter : public Kernel {
   /// The elements of words as memory has them, in order.
   void each_element(Dtype dtype, const std::vector<ptx::B32>& words, const Take& take,
                     Where where = Where::here());
+  /// Emits the body under a guard where there is a condition.
+  void guard_if(const std::optional<Pred>& condition, const std::function<void()>& body);
   /// Rounds to the element type.
   void store(const ElementPtr& p, const In<ptx::f32>& value);
   void store(ElementPtr&& p, const In<ptx::f32>& value);

@@ -174,9 +174,9 @@ const char* Gemm::tile_name(int number) const {
 void Gemm::check_tile(const spec::Field& field, const std::string& name) const {
   // Without a target, a tile of any of those that multiply so will do.
   const bool of_warpgroups = !target() && mma() && wgmma_tile_number(*mma(), name) >= 0;
-  if (!of_warpgroups && tile_number(name) < 0)
-    refuse(field, name + " is no tile of this gemm" + (target() ? " on " + target()->name() : ""));
   const int number = tile_number(name);
+  if (!of_warpgroups && number < 0)
+    refuse(field, name + " is no tile of this gemm" + (target() ? " on " + target()->name() : ""));
   if (!by_warpgroups() || number < 0 || is_stream_tile(number)) return;
   const WgmmaTile& tile = wgmma_tiles(*mma())[static_cast<std::size_t>(number)];
   if (tile.blocks * tile.cols > 256 && epilogue.residual &&

@@ -29,8 +29,6 @@ constexpr int vector = 8, of_quad = 4 * vector;
 constexpr int accesses = 2;
 constexpr int mma_features = 16, mma_rows = 8;
 
-std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
-
 /// One kernel: what its phases share.
 class Body {
  public:
@@ -55,7 +53,6 @@ class Body {
   void multiply(const Weights& weights, int round);
   /// Whether an access of the first round lies in the row; none: always.
   std::optional<Pred> inside(int access);
-  void where(const std::optional<Pred>& p, const std::function<void()>& body);
 
   int features() const { return tile_.features / mma_rows; }  ///< of a thread
   int row_groups() const { return tile_.rows / mma_rows; }
@@ -90,13 +87,6 @@ Body::Body(Emitter& k, const GemmProblem& problem, const StreamTile& tile)
       whole_(k.let("whole_k", ceil_div(problem.k, apart()) * apart())),
       padding_(k.let("padding", whole_ - problem.k)),
       tid_(k.let("tid", k.tid_x())) {}
-
-void Body::where(const std::optional<Pred>& p, const std::function<void()>& body) {
-  if (p)
-    k_.guard(*p, body);
-  else
-    body();
-}
 
 std::optional<Pred> Body::inside(int access) {
   if (padding_.is(0)) return std::nullopt;
@@ -171,7 +161,7 @@ void Body::request_first() {
   const Place stage = ring_->stage(0);
   for (int access : unroll(accesses)) {
     const auto p = inside(access);
-    where(p, [&] { request(stage, w_lines_, 0, access); });
+    k_.guard_if(p, [&] { request(stage, w_lines_, 0, access); });
     if (!p) continue;
     const B32 zero = k_.constant<ptx::b32>(0);
     k_.guard_not(*p, [&] {
@@ -209,7 +199,7 @@ void Body::load_first_x() {
     for (int access : unroll(accesses)) {
       const auto load = [&] { load_x(x_lines_, ahead, round, access); };
       if (round == 0)
-        where(inside(access), load);
+        k_.guard_if(inside(access), load);
       else if (whole_.is_static())
         load();
       else

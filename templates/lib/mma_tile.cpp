@@ -7,8 +7,6 @@ namespace {
 
 using ptx::B32;
 
-std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
-
 /// A register of 32 bits as the f32 that it holds.
 F32 as_f32(const B32& bits) { return {bits.recorder(), bits.id()}; }
 

@@ -9,8 +9,6 @@ namespace {
 
 using Shared = SharedPtr<ptx::f32>;
 
-std::string numbered(const std::string& name, int i) { return name + std::to_string(i); }
-
 /// The part that both layouts share: a copy of one element, masked in the first stage.
 class Copies : public Panel {
  public:

@@ -67,7 +67,7 @@ void RowStreamBody::emit(const ElementPtr& w, const ElementPtr& x,
   k_.phase("request the first weights", [&] {
     request_first();
     before_vector();
-    where(inside(0, 0), [&] { load_x(0, 0); });
+    k_.guard_if(inside(0, 0), [&] { load_x(0, 0); });
   });
   sum_rows();
   if (plan_.split == 1)
@@ -102,13 +102,6 @@ std::optional<Pred> RowStreamBody::inside(const Extent& at, int ahead) const {
   return ahead == 0 ? first < depth_ : first + ahead < depth_;
 }
 
-void RowStreamBody::where(const std::optional<Pred>& p, const std::function<void()>& body) {
-  if (p)
-    k_.guard(*p, body);
-  else
-    body();
-}
-
 /// Copies a vector of each row to its place in a stage of the ring.
 void RowStreamBody::request(const ThreadRing::Place& stage, const Extent& at, int ahead) {
   for (int r : unroll(plan_.rows)) {
@@ -126,7 +119,8 @@ void RowStreamBody::load_x(const Extent& at, int ahead) {
 // The weights come before the vector: they take longest, and do not wait for whatever computes it.
 void RowStreamBody::request_first() {
   for (int i : unroll(plan_.loads)) {
-    where(inside(0, i * plan_.apart()), [&] { request(ring_->stage(i), 0, i * plan_.apart()); });
+    k_.guard_if(inside(0, i * plan_.apart()),
+                [&] { request(ring_->stage(i), 0, i * plan_.apart()); });
     k_.cp_async_commit_group();
   }
 }
@@ -143,10 +137,10 @@ void RowStreamBody::sum_rows() {
         multiply(stage);
       else
         k_.if_("in_row", *inside(at, 0), [&] { multiply(stage); });
-      where(inside(at, plan_.apart()), [&] { load_x(at, plan_.apart()); });
+      k_.guard_if(inside(at, plan_.apart()), [&] { load_x(at, plan_.apart()); });
       if (!fits()) {
         const int ahead = plan_.loads * plan_.apart();
-        where(inside(at, ahead), [&] { request(stage, at, ahead); });
+        k_.guard_if(inside(at, ahead), [&] { request(stage, at, ahead); });
       }
       k_.cp_async_commit_group();
       ring_->advance(!fits());

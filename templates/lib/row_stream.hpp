@@ -56,7 +56,6 @@ class RowStreamBody {
   F32 sum_of_lanes(int row) const;
   /// Whether the place `ahead` elements after the thread's at `at` lies in the row; none: always.
   std::optional<Pred> inside(const Extent& at, int ahead) const;
-  void where(const std::optional<Pred>& p, const std::function<void()>& body);
   /// Whether every row that a team takes exists.
   bool rows_are_whole() const { return n_.is_static() && n_.get() % plan_.rows_per_cta() == 0; }
   bool columns_are_whole() const { return depth_.is_static() && depth_.get() % plan_.apart() == 0; }

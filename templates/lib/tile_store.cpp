@@ -224,8 +224,9 @@ void TileStore::write_panel(const Sums& sums, const Part& part) {
 }
 
 bool TileStore::can_keep() const {
-  // A residual is read where the result lies, which no register remembers. Few panels: each is code
-  // in the loop over k.
+  // Results with a residual are worked out inside the result alone, under a branch, which the kept
+  // ones of the tile before would outlive: there are no registers for both. Few panels, since each
+  // is code in the loop over k.
   return tensors_.out.dtype() != Dtype::f32 && !tensors_.epilogue.residual && panels() <= 4;
 }
 
