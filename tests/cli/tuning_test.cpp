@@ -1,6 +1,7 @@
 // Tuning files: which kernels they reach, and what is wrong with bad ones.
 #include <doctest/doctest.h>
 
+#include <functional>
 #include <set>
 #include <string>
 
@@ -95,23 +96,35 @@ TEST_CASE("the first choice that fits wins, field by field") {
   CHECK(block(listed("96, 6145") + second) == 512);
 }
 
+/// What `describe` says of each form of a product on sm_90a with these fields and tuned tiles, and
+/// from which m the form counts.
+std::string forms_of(const std::string& fields, const std::string& tiles,
+                     const std::function<std::string(const nlohmann::json& form)>& describe) {
+  const std::string spec = spec_text(
+      R"({ "name": "p", "template": "gemm", "dtype": "bf16", "n": 384, "k": 384)" + fields + " }",
+      R"("sm_90a")");
+  const std::string chosen = tuning(
+      R"({ "template": "gemm", "when": { "dtype": ["f16", "bf16"], "n": 384, "k": 384 }, "set": { "tiles": [)" +
+      tiles + "] } }");
+  const auto manifest = nlohmann::json::parse(generated(spec, chosen).at("test/manifest.json"));
+  std::string all;
+  for (const auto& form : manifest["kernels"][0]["targets"]["sm_90a"]["forms"]) {
+    all += describe(form) + " ";
+    if (!form["when"].empty()) all += "when " + form["when"].dump() + " ";
+  }
+  return all;
+}
+
 TEST_CASE("tiles of a product go by m, where the spec names none") {
-  // Of each form, the rows that it takes of a and of w, and the least m.
-  const auto forms = [](const std::string& more) {
-    const std::string spec = spec_text(
-        R"({ "name": "p", "template": "gemm", "dtype": "bf16", "n": 384, "k": 384)" + more + " }",
-        R"("sm_90a")");
-    const std::string chosen = tuning(
-        R"({ "template": "gemm", "when": { "dtype": ["f16", "bf16"], "n": 384, "k": 384 },
-             "set": { "tiles": ["128x128 from 1025", "64x96 from 33", "w128x16"] } })");
-    const auto manifest = nlohmann::json::parse(generated(spec, chosen).at("test/manifest.json"));
-    std::string all;
-    for (const auto& form : manifest["kernels"][0]["targets"]["sm_90a"]["forms"]) {
-      for (const int operand : {0, 1})
-        all += std::to_string(form["params"][operand]["box"][1].get<int>()) + " ";
-      if (!form["when"].empty()) all += "when " + form["when"].dump() + " ";
-    }
-    return all;
+  const auto forms = [](const std::string& fields) {
+    return forms_of(fields, R"("128x128 from 1025", "64x96 from 33", "w128x16")",
+                    [](const nlohmann::json& form) {
+                      // The rows that it takes of a and of w.
+                      const auto rows = [&](int operand) {
+                        return form["params"][operand]["box"][1].dump();
+                      };
+                      return rows(0) + " " + rows(1);
+                    });
   };
   CHECK(forms("") == R"(128 128 when {"m":{"min":1025}} 64 96 when {"m":{"min":33}} 16 128 )");
   CHECK(forms(R"(, "m": 1025)") == "128 128 ");
@@ -122,28 +135,21 @@ TEST_CASE("tiles of a product go by m, where the spec names none") {
 }
 
 TEST_CASE("a costly activation goes to tiles that hide it, where the spec names none") {
-  // Of each form, the CTAs of a cluster, of which 128 x 256 has two, and the least m.
-  const auto forms = [](const std::string& more) {
-    const std::string spec = spec_text(
-        R"({ "name": "p", "template": "gemm", "dtype": "bf16", "n": 512, "k": 512)" + more + " }",
-        R"("sm_90a")");
-    const std::string chosen = tuning(
-        R"({ "template": "gemm",
-             "set": { "tiles": ["128x256 from 2049", "128x128 from 257", "64x96"] } })");
-    const auto manifest = nlohmann::json::parse(generated(spec, chosen).at("test/manifest.json"));
-    std::string all;
-    for (const auto& form : manifest["kernels"][0]["targets"]["sm_90a"]["forms"])
-      all += form["launch"]["cluster"][0].dump() + " when " + form["when"].dump() + " ";
-    return all;
+  const auto forms = [](const std::string& fields) {
+    return forms_of(fields, R"("128x256 from 2049", "128x128 from 257", "64x96")",
+                    [](const nlohmann::json& form) {
+                      // CTAs of a cluster, of which 128 x 256 has two.
+                      return form["launch"]["cluster"][0].dump();
+                    });
   };
-  const std::string two = R"(1 when {"m":{"min":257}} 1 when {} )";
+  const std::string two = R"(1 when {"m":{"min":257}} 1 )";
   const std::string three = R"(2 when {"m":{"min":2049}} )" + two;
   CHECK(forms("") == three);
   CHECK(forms(R"(, "activation": "relu")") == three);
   CHECK(forms(R"(, "activation": "gelu")") == two);
   CHECK(forms(R"(, "activation": "silu_multiply")") == two);
-  CHECK(forms(R"(, "activation": "gelu", "m": 4096)") == "1 when {} ");
-  CHECK(forms(R"(, "activation": "gelu", "tile": "128x256")") == "2 when {} ");
+  CHECK(forms(R"(, "activation": "gelu", "m": 4096)") == "1 ");
+  CHECK(forms(R"(, "activation": "gelu", "tile": "128x256")") == "2 ");
 }
 
 TEST_CASE("a block's kernels are tuned as others are") {
